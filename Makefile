@@ -1,0 +1,69 @@
+# SEUSS: one entry point for set-up, build, tests and experiments. `make help` explains each target.
+
+PYTHON ?= /usr/bin/python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+BUILD  := $(CURDIR)/build
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup image experiments test test-python test-unit test-host test-image lint \
+        lint-python lint-cpp format clean distclean
+
+help: ## Show this text
+	@printf 'Targets:\n'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+	@printf '\nFirst time: `make experiments` or `make test`. Each sets up what it needs; finished steps are not repeated.\n'
+
+setup: $(VENV)/.ready ## Install the Debian packages (as root) and make .venv
+
+image: setup ## Build the guest image build/ebbrt-python.elf and the boot tests' images
+	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) all
+
+experiments: image ## Run the experiment suite; figures and report go to results/<time>/
+	@$(BIN)/seuss experiments run latency
+
+test: lint test-host test-image test-python ## Run every test: lint, C++ on the host, bootable images, Python with real QEMU
+
+test-python: image ## Run all Python tests: unit, integration with real QEMU, faults
+	@$(BIN)/pytest
+
+test-unit: setup ## Run the Python tests that need no QEMU and no image (seconds)
+	@$(BIN)/pytest tests/unit
+
+test-host: setup ## Run the C++ unit tests on the host
+	@$(MAKE) -C ebbrt_image/host_tests BUILD=$(BUILD) test
+
+test-image: setup ## Boot each test image in QEMU and check its verdict
+	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) boot-tests
+
+lint: lint-python lint-cpp ## Check format, style and types of the whole code
+
+lint-python: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lint-cpp: setup
+	@find ebbrt_image -name '*.cc' -o -name '*.h' | xargs -r clang-format --dry-run -Werror
+
+format: setup ## Rewrite the code in the project's format
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	@find ebbrt_image -name '*.cc' -o -name '*.h' | xargs -r clang-format -i
+
+clean: ## Remove what the build made; keep .venv and results
+	rm -rf $(BUILD) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+distclean: clean ## Remove .venv as well
+	rm -rf $(VENV) seuss.egg-info
+
+$(BUILD)/.debian-packages: .ci/debian-packages.txt .ci/install-debian-packages
+	@.ci/install-debian-packages
+	@mkdir -p $(@D) && touch $@
+
+$(VENV)/.ready: setup.cfg pyproject.toml | $(BUILD)/.debian-packages
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]' || \
+	  { echo 'Could not install the Python packages of setup.cfg. Check the network and pip'"'"'s settings, then run make setup again.' >&2; exit 1; }
+	@touch $@
