@@ -1,0 +1,49 @@
+"""The orchestrator's errors. All are SeussErrors: the message names input, cause and next step.
+
+A function's own failure (an exception, a timeout, a bad result) is no exception here: it is the
+`error` of an `Invocation`.
+"""
+
+from __future__ import annotations
+
+from snapshot_store.errors import SeussError
+
+
+class OrchestratorError(SeussError):
+    """Something on the host's side stopped the work."""
+
+
+class SettingsError(OrchestratorError):
+    """A setting has a value that cannot work."""
+
+
+class FunctionFileError(OrchestratorError):
+    """A function's file cannot be read, or cannot be a function."""
+
+
+class ImageError(OrchestratorError):
+    """The guest image is missing or is no image."""
+
+
+class ProtocolError(OrchestratorError):
+    """A stream of frames, or a payload in it, breaks the wire format."""
+
+
+class MachineError(OrchestratorError):
+    """A QEMU process could not be started, stopped answering, or ended by itself."""
+
+
+class AcceleratorError(OrchestratorError):
+    """The accelerator that was asked for does not work on this machine."""
+
+
+class MigrationError(OrchestratorError):
+    """A migration stream cannot be read or written, or QEMU refused it."""
+
+
+class RestoreError(OrchestratorError):
+    """A snapshot could not be turned into a running guest."""
+
+
+class CaptureError(OrchestratorError):
+    """A guest's state could not be captured."""

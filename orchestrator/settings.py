@@ -1,0 +1,76 @@
+"""What a user can choose about the orchestrator, and the defaults."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from orchestrator.errors import SettingsError
+
+Accelerator = Literal["auto", "kvm", "tcg"]
+Machine = Literal["microvm", "q35"]
+
+MIN_MEMORY_MIB = 64
+
+MAX_TIMEOUT_S = 24 * 3600
+"""The wire format carries a limit in 32 bits of milliseconds; a day is far below that."""
+
+
+def default_image() -> pathlib.Path:
+    """Return $SEUSS_IMAGE, or build/ebbrt-python.elf of the checkout this package lies in."""
+    named = os.environ.get("SEUSS_IMAGE")
+    if named:
+        return pathlib.Path(named)
+    return pathlib.Path(__file__).resolve().parent.parent / "build" / "ebbrt-python.elf"
+
+
+def default_store() -> pathlib.Path:
+    """Return $SEUSS_STORE, or `seuss` in $XDG_DATA_HOME or ~/.local/share."""
+    named = os.environ.get("SEUSS_STORE")
+    if named:
+        return pathlib.Path(named)
+    data_home = os.environ.get("XDG_DATA_HOME")
+    base = pathlib.Path(data_home) if data_home else pathlib.Path.home() / ".local" / "share"
+    return base / "seuss"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The orchestrator's settings. Raises SettingsError for a value that cannot work."""
+
+    image: pathlib.Path = field(default_factory=default_image)
+    store: pathlib.Path = field(default_factory=default_store)
+    accelerator: Accelerator = "auto"
+    machine: Machine = "microvm"
+    memory_mib: int = 128
+    pool_size: int = 2
+    ao: bool = True
+    """Anticipatory optimisation before the base snapshot is taken."""
+    timeout_s: float = 60.0
+    """How long one invocation may run, in seconds."""
+
+    def __post_init__(self) -> None:
+        if self.accelerator not in get_args(Accelerator):
+            raise SettingsError(_choice("accelerator", self.accelerator, get_args(Accelerator)))
+        if self.machine not in get_args(Machine):
+            raise SettingsError(_choice("machine", self.machine, get_args(Machine)))
+        if self.memory_mib < MIN_MEMORY_MIB:
+            raise SettingsError(
+                f"{self.memory_mib} MiB of memory are too little for the image. "
+                f"Give at least {MIN_MEMORY_MIB}."
+            )
+        if self.pool_size < 0:
+            raise SettingsError(
+                f"A pool of {self.pool_size} machines cannot be. Give 0 (no pool) or more."
+            )
+        if not 0 < self.timeout_s <= MAX_TIMEOUT_S:
+            raise SettingsError(
+                f"A timeout of {self.timeout_s} s cannot be. Give more than 0 and at most "
+                f"{MAX_TIMEOUT_S} s."
+            )
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    return f"The {name} {value!r} does not exist. Choose one of: {', '.join(choices)}."

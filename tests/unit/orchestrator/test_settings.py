@@ -1,0 +1,46 @@
+"""Settings: where the defaults come from, and which values are refused."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import SettingsError
+from orchestrator.settings import Settings, default_image, default_store
+
+
+def test_store_is_looked_for_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEUSS_STORE", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/home/of-a-test")
+    assert default_store() == pathlib.Path("/home/of-a-test/.local/share/seuss")
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert default_store() == pathlib.Path("/data/seuss")
+    monkeypatch.setenv("SEUSS_STORE", "/named")
+    assert default_store() == pathlib.Path("/named")
+
+
+def test_image_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEUSS_IMAGE", raising=False)
+    assert default_image().parts[-2:] == ("build", "ebbrt-python.elf")
+    monkeypatch.setenv("SEUSS_IMAGE", "/other.elf")
+    assert default_image() == pathlib.Path("/other.elf")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause"),
+    [
+        ({"accelerator": "hvf"}, "hvf.*Choose one of: auto, kvm, tcg"),
+        ({"machine": "pc"}, "pc.*Choose one of: microvm, q35"),
+        ({"memory_mib": 1}, "too little"),
+        ({"pool_size": -1}, "pool"),
+        ({"timeout_s": 0}, "timeout"),
+        ({"timeout_s": float("inf")}, "timeout"),
+        ({"timeout_s": float("nan")}, "timeout"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(wrong: dict[str, Any], cause: str) -> None:
+    with pytest.raises(SettingsError, match=cause):
+        Settings(image=pathlib.Path("image"), store=pathlib.Path("store"), **wrong)
