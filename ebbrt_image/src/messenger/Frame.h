@@ -1,0 +1,100 @@
+// Wire format version 1: what travels between the host and the guest over the
+// virtio console, and between the kernel and the runner on descriptor 3. A
+// frame is this header and `length` bytes of payload. The host's side of it is
+// orchestrator/wire.py; both are tested against tests/vectors/frames.json.
+#ifndef EBBRT_MESSENGER_FRAME_H_
+#define EBBRT_MESSENGER_FRAME_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ebbrt {
+
+enum class FrameType : std::uint16_t {
+  // Host to guest.
+  kSync = 0x01,
+  kOptimise = 0x02,
+  kLoad = 0x03,
+  kInvoke = 0x04,
+  kUnload = 0x05,
+  kStatusRequest = 0x06,
+  kShutdown = 0x07,
+  // Guest to host.
+  kReady = 0x81,
+  kDone = 0x82,
+  kLoaded = 0x83,
+  kResult = 0x84,
+  kError = 0x85,
+  kStdout = 0x86,
+  kStderr = 0x87,
+  kStatus = 0x88,
+  kLog = 0x89,
+  kEnded = 0x8a,
+};
+
+enum class FrameError {
+  kNone,
+  kMagic,
+  kVersion,
+  kCheck,
+  kFlags,
+  kLength,
+};
+
+// Static text for logs and error frames.
+const char* Describe(FrameError error);
+
+struct FrameHeader {
+  static constexpr std::uint32_t kMagic = 0x53554553;  // "SEUS" in memory
+  static constexpr std::uint8_t kVersion = 1;
+  static constexpr std::uint32_t kMaxPayload = 8 << 20;
+
+  std::uint32_t magic = kMagic;
+  std::uint8_t version = kVersion;
+  std::uint8_t flags = 0;
+  FrameType type = {};
+  std::uint64_t id = 0;        // request, chosen by the host; answers echo it
+  std::uint32_t context = 0;   // UC; 0 is the node itself
+  std::uint32_t length = 0;    // of the payload, in bytes
+  std::uint32_t limit_ms = 0;  // run time of LOAD and INVOKE; 0 is none
+  std::uint32_t check = 0;     // CRC-32 of the bytes before it
+
+  // Sets `check`; to be called after any other member was changed.
+  void Seal();
+  // The first thing that is wrong, in the order of FrameError.
+  FrameError Check() const;
+
+  static FrameHeader Make(FrameType type, std::uint64_t id,
+                          std::uint32_t context, std::uint32_t length,
+                          std::uint32_t limit_ms = 0);
+
+  std::span<const std::byte, 32> bytes() const;
+};
+
+static_assert(std::endian::native == std::endian::little);
+static_assert(sizeof(FrameHeader) == 32);
+static_assert(offsetof(FrameHeader, magic) == 0);
+static_assert(offsetof(FrameHeader, version) == 4);
+static_assert(offsetof(FrameHeader, flags) == 5);
+static_assert(offsetof(FrameHeader, type) == 6);
+static_assert(offsetof(FrameHeader, id) == 8);
+static_assert(offsetof(FrameHeader, context) == 16);
+static_assert(offsetof(FrameHeader, length) == 20);
+static_assert(offsetof(FrameHeader, limit_ms) == 24);
+static_assert(offsetof(FrameHeader, check) == 28);
+
+// Payload of kSync.
+struct SyncPayload {
+  std::uint64_t wall_clock_ns;  // Unix time
+  std::uint64_t generation;
+  std::byte seed[32];
+};
+static_assert(sizeof(SyncPayload) == 48);
+static_assert(offsetof(SyncPayload, generation) == 8);
+static_assert(offsetof(SyncPayload, seed) == 16);
+
+}  // namespace ebbrt
+
+#endif  // EBBRT_MESSENGER_FRAME_H_
