@@ -1,0 +1,1 @@
+"""The program that serves one function inside a unikernel context."""
