@@ -1,0 +1,120 @@
+"""QEMU's command line: the hardware a guest sees, and how the host is wired to it.
+
+Everything the host and QEMU share is an inherited file descriptor: no file or port exists that
+could be left behind or that somebody else could open.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from dataclasses import dataclass
+
+from orchestrator.accelerator import QEMU, Accelerator
+from orchestrator.settings import Machine as MachineType
+
+MIB = 1 << 20
+RAM_BLOCK = "ram"
+"""Name of guest memory in migration streams: the id of its backend object."""
+
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+MACHINE_OPTIONS: dict[MachineType, str] = {
+    # Without ACPI the firmware is qboot (64 KiB, quick), the virtio devices are named on the
+    # kernel's command line, and the only RAM block beside guest memory is the firmware's.
+    "microvm": "microvm,acpi=off,pic=off,pit=off,rtc=off,isa-serial=off",
+    "q35": "q35,hpet=off,smm=off,vmport=off",
+}
+CONSOLE_BUS: dict[MachineType, list[str]] = {
+    "microvm": ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-serial-device"],
+    "q35": ["-device", "virtio-serial-pci"],
+}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a guest runs on. A snapshot only fits machines of the same hardware."""
+
+    accelerator: Accelerator
+    machine: MachineType = "microvm"
+    memory_mib: int = 128
+    cores: int = 1
+
+    @property
+    def memory(self) -> int:
+        """Guest memory in bytes."""
+        return self.memory_mib * MIB
+
+    def facts(self, qemu_version: str) -> dict[str, str]:
+        """Return what a snapshot taken on this hardware depends on, by name."""
+        return {
+            "accelerator": self.accelerator.name,
+            "cores": str(self.cores),
+            "cpu": self.accelerator.cpu,
+            "machine": self.machine,
+            "memory_mib": str(self.memory_mib),
+            "qemu": qemu_version,
+        }
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Descriptors that QEMU inherits, and what it does with them.
+
+    `ram` is a file that guest memory starts from, mapped privately; None gives anonymous memory.
+    `incoming` is a socket that the machine's state will come from; None boots `kernel`.
+    """
+
+    qmp: int
+    console: int
+    debug: int
+    ram: int | None = None
+    incoming: int | None = None
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return all descriptors that must be inherited."""
+        every = (self.qmp, self.console, self.debug, self.ram, self.incoming)
+        return tuple(fd for fd in every if fd is not None)
+
+
+def command_line(
+    hardware: Hardware,
+    wiring: Wiring,
+    kernel: pathlib.Path | None = None,
+    append: str = "",
+    paused: bool = False,
+) -> list[str]:
+    """Return the command that starts QEMU.
+
+    `kernel` is the guest's ELF and `append` its command line; a machine that is restored needs
+    neither, because all they left in memory comes with the snapshot. `paused` keeps the guest from
+    running until `cont`.
+    """
+    backend = f"id={RAM_BLOCK},size={hardware.memory}"
+    if wiring.ram is None:
+        ram = f"memory-backend-ram,{backend}"
+    else:
+        ram = f"memory-backend-file,{backend},share=off,mem-path=/proc/self/fd/{wiring.ram}"
+    command = [
+        *(QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-sandbox", SANDBOX, "-name", "seuss,process=seuss-node"),
+        *("-accel", hardware.accelerator.name, "-cpu", hardware.accelerator.cpu),
+        *("-smp", str(hardware.cores), "-m", f"{hardware.memory_mib}M", "-object", ram, "-M"),
+        f"{MACHINE_OPTIONS[hardware.machine]},memory-backend={RAM_BLOCK}"
+        ",suppress-vmdesc=on,dump-guest-core=off",
+        *("-chardev", f"socket,id=qmp,fd={wiring.qmp}", "-mon", "chardev=qmp,mode=control"),
+        *("-chardev", f"socket,id=debug,fd={wiring.debug}"),
+        *("-device", "isa-debugcon,iobase=0xe9,chardev=debug"),
+        *("-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
+        *("-chardev", f"socket,id=console,fd={wiring.console}"),
+        *CONSOLE_BUS[hardware.machine],
+        *("-device", "virtconsole,chardev=console"),
+    ]
+    if kernel is not None:
+        command += ["-kernel", str(kernel)]
+        if append:
+            command += ["-append", append]
+    if wiring.incoming is not None:
+        command += ["-incoming", f"fd:{wiring.incoming}"]
+    if paused:
+        command.append("-S")
+    return command
