@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from orchestrator.errors import SettingsError
+from snapshot_store import default_root
 
 Accelerator = Literal["auto", "kvm", "tcg"]
 Machine = Literal["microvm", "q35"]
@@ -26,22 +27,12 @@ def default_image() -> pathlib.Path:
     return pathlib.Path(__file__).resolve().parent.parent / "build" / "ebbrt-python.elf"
 
 
-def default_store() -> pathlib.Path:
-    """Return $SEUSS_STORE, or `seuss` in $XDG_DATA_HOME or ~/.local/share."""
-    named = os.environ.get("SEUSS_STORE")
-    if named:
-        return pathlib.Path(named)
-    data_home = os.environ.get("XDG_DATA_HOME")
-    base = pathlib.Path(data_home) if data_home else pathlib.Path.home() / ".local" / "share"
-    return base / "seuss"
-
-
 @dataclass(frozen=True)
 class Settings:
     """The orchestrator's settings. Raises SettingsError for a value that cannot work."""
 
     image: pathlib.Path = field(default_factory=default_image)
-    store: pathlib.Path = field(default_factory=default_store)
+    store: pathlib.Path = field(default_factory=default_root)
     accelerator: Accelerator = "auto"
     machine: Machine = "microvm"
     memory_mib: int = 128

@@ -8,18 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SettingsError
-from orchestrator.settings import Settings, default_image, default_store
-
-
-def test_store_is_looked_for_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SEUSS_STORE", raising=False)
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    monkeypatch.setenv("HOME", "/home/of-a-test")
-    assert default_store() == pathlib.Path("/home/of-a-test/.local/share/seuss")
-    monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert default_store() == pathlib.Path("/data/seuss")
-    monkeypatch.setenv("SEUSS_STORE", "/named")
-    assert default_store() == pathlib.Path("/named")
+from orchestrator.settings import Settings, default_image
 
 
 def test_image_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,92 @@
+"""`seuss experiments`: run the suite. Plugged into the command line by an entry point."""
+
+from __future__ import annotations
+
+import pathlib
+import secrets
+import time
+
+import click
+
+from experiments import latency as latency_experiment
+from experiments import report
+from experiments.plots import latency as latency_plot
+from experiments.recording import Recording
+from experiments.requirements import check
+from orchestrator.cli import progress
+from orchestrator.cli.options import settings_options
+from orchestrator.settings import Settings
+
+
+@click.group()
+def experiments() -> None:
+    """Measure: one experiment per table or figure of the papers."""
+
+
+@experiments.group()
+def run() -> None:
+    """Run an experiment and write its raw data, plots and report."""
+
+
+@run.command()
+@click.option("--quick", is_flag=True, help="10 samples per path instead of 30.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder for the results.  [default: results/<time>]",
+)
+@click.option("--seed", type=int, help="Seed of the order of samples.  [default: a random one]")
+@settings_options
+def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+    """Latency of each path, with and without AO, beside a fresh Linux process.
+
+    Functions: NOP, JSON echo, CPU-bound, import-heavy. Paths: booted, cold, warm. All are
+    interleaved in random order within one run, and every answer is checked. Takes its snapshots
+    into a store of its own: --store and --no-ao have no effect here.
+
+    \b
+    Writes into the folder, and saves the first two after every round:
+      latency.json  every sample, the environment, snapshot sizes
+      latency.csv   every sample as a row
+      latency.png, latency.pdf
+      report.md     medians, promises with verdicts, our figures beside the paper's
+    """
+    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    rounds = latency_experiment.QUICK_ROUNDS if quick else latency_experiment.ROUNDS
+    plan = latency_experiment.Plan(
+        settings=settings,
+        rounds=rounds,
+        quick=quick,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+    )
+    click.echo(f"latency: {rounds} rounds, results go to {folder}", err=True)
+    recording = progress.run(latency_experiment.run(plan, folder, _Bars()))
+    _write_results(recording, folder)
+
+
+class _Bars:
+    """Shows what the experiment reports: a bar for each stage, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._bar = progress.Progress("", 0)
+
+    def __call__(self, label: str, done: int, steps: int) -> None:
+        if steps != self._steps:
+            self._bar.close()
+            self._steps = steps
+            self._bar = progress.Progress("latency", steps)
+        self._bar.show(done, label)
+        if done + 1 == steps:
+            self._bar.close()
+
+
+def _write_results(recording: Recording, folder: pathlib.Path) -> None:
+    (folder / "report.md").write_text(report.render(recording), encoding="utf-8")
+    latency_plot.draw(recording, folder)
+    for item in check(recording):
+        measured = "not measured" if item.value is None else f"{item.value:.3g} {item.unit}"
+        verdict = {True: "pass", False: "FAIL", None: "-"}[item.passed]
+        click.echo(f"{verdict:4} {item.promise}: {measured} (at most {item.limit:g} {item.unit})")
+    click.echo(folder / "report.md")

@@ -1,0 +1,85 @@
+"""The facts of a run that its figures depend on; stored with the samples."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import platform
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from orchestrator import accelerator
+from orchestrator.settings import Settings
+
+CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where and with what a run was made. `started` is Unix time in seconds."""
+
+    accelerator: str
+    accelerator_reason: str
+    machine: str
+    guest_memory_mib: int
+    qemu: str
+    kernel: str
+    cpu: str
+    cores: int
+    memory_gib: float
+    load_average: float
+    python: str
+    image_sha256: str
+    commit: str
+    started: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts as a JSON object."""
+        return asdict(self)
+
+
+async def collect(settings: Settings) -> Environment:
+    """Look at this machine, this checkout and the image of `settings`.
+
+    Raises SeussError when QEMU or the accelerator cannot be used, OSError when the image cannot be
+    read.
+    """
+    verdict = await accelerator.choose(
+        settings.accelerator, settings.image.parent / "accelerator-probe.elf"
+    )
+    return Environment(
+        accelerator=verdict.name,
+        accelerator_reason=verdict.reason,
+        machine=settings.machine,
+        guest_memory_mib=settings.memory_mib,
+        qemu=await accelerator.qemu_version(),
+        kernel=platform.release(),
+        cpu=_cpu_model(),
+        cores=len(os.sched_getaffinity(0)),
+        memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        load_average=os.getloadavg()[0],
+        python=platform.python_version(),
+        image_sha256=hashlib.sha256(settings.image.read_bytes()).hexdigest(),
+        commit=_commit(),
+        started=time.time(),
+    )
+
+
+def _cpu_model() -> str:
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"
+
+
+def _commit() -> str:
+    """The checkout's commit, "-dirty" behind it when files differ; "unknown" outside of git."""
+    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return found.stdout.strip() or "unknown"

@@ -1,0 +1,1 @@
+"""The functions that experiments invoke. Each file stands alone, as a user's would."""

@@ -1,0 +1,227 @@
+"""The latency experiment: each function on each path, interleaved, beside a fresh Linux process.
+
+Answers SEUSS's Table 2 (cold, warm), its AO table and Table 1 (snapshot sizes). Claims are ratios
+of samples taken in one run; the order within each round is shuffled with a stored seed, so that a
+slow minute of the machine hits all ways alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pathlib
+import random
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+
+from experiments import environment
+from experiments.peers import linux_process
+from experiments.recording import Cell, DiskCost, Recording, Sample, Size
+from experiments.workloads import NOP, WORKLOADS, Workload
+from orchestrator.dispatcher import Orchestrator
+from orchestrator.invocation import Invocation
+from orchestrator.paths import Path
+from orchestrator.settings import Settings
+from snapshot_store import Level, SnapshotStore
+from snapshot_store.errors import SeussError
+
+ROUNDS = 30
+QUICK_ROUNDS = 10
+DISK_FUNCTIONS = 100
+PROCESS = "process"
+PATIENCE = 3
+"""Failures in a row after which a cell is given up, so that a broken way does not cost hours."""
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, steps done, and steps in all."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: settings of the node, samples per cell, seed of the order."""
+
+    settings: Settings
+    rounds: int
+    quick: bool
+    seed: int
+
+
+def cells() -> list[Cell]:
+    """Every combination that one round measures once."""
+    found = []
+    for workload in WORKLOADS:
+        found += [Cell(workload.name, PROCESS), Cell(workload.name, Path.BOOTED.value)]
+        found += [
+            Cell(workload.name, path.value, ao)
+            for path in (Path.COLD, Path.WARM)
+            for ao in (True, False)
+        ]
+    return found
+
+
+def order(seed: int, round_number: int) -> list[Cell]:
+    """The cells in the random order of one round; the same for the same seed."""
+    shuffled = cells()
+    random.Random(f"{seed}/{round_number}").shuffle(shuffled)
+    return shuffled
+
+
+async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Recording:
+    """Run the experiment and return its record, saved in `folder` after every round.
+
+    The snapshots go to a store of the run's own, which is removed afterwards. Raises SeussError
+    when the platform cannot run at all; a single failed invocation is recorded and passed over.
+    """
+    facts = await environment.collect(plan.settings)
+    recording = Recording(facts.to_json(), plan.seed, plan.rounds, plan.quick)
+    _look_for_peer(recording)
+    with tempfile.TemporaryDirectory(prefix=".stores-", dir=folder) as stores:
+        async with _nodes(plan.settings, pathlib.Path(stores)) as nodes:
+            for done, node in enumerate(nodes.values()):
+                report("taking snapshots", done, len(nodes))
+                await node.prepare(recording)
+            recording.save(folder)
+            for number in range(plan.rounds):
+                await _round(plan, number, nodes, recording, report)
+                recording.save(folder)
+        recording.disk = await _disk_cost(plan, pathlib.Path(stores) / "disk", report)
+        recording.save(folder)
+    return recording
+
+
+def _look_for_peer(recording: Recording) -> None:
+    try:
+        linux_process.interpreter()
+    except linux_process.PeerError as error:
+        for workload in WORKLOADS:
+            recording.give_up(Cell(workload.name, PROCESS), error.message)
+
+
+class _Node:
+    """An orchestrator with or without AO, over a store of its own."""
+
+    def __init__(self, settings: Settings, orchestrator: Orchestrator) -> None:
+        self.settings = settings
+        self._orchestrator = orchestrator
+
+    async def prepare(self, recording: Recording) -> None:
+        """Take the base snapshot and each workload's, record their sizes, warm host caches."""
+        await self._orchestrator.ensure_base()
+        for workload in WORKLOADS:
+            for path in (Path.COLD, Path.WARM):
+                await self._orchestrator.invoke(workload.function(), workload.arguments, path)
+        with SnapshotStore(self.settings.store) as store:
+            manifests = store.list()
+        names = {workload.function().id: workload.name for workload in WORKLOADS}
+        for manifest in manifests:
+            recording.sizes.append(
+                Size(
+                    level=manifest.level.value,
+                    function=names.get(manifest.function) if manifest.function else None,
+                    ao=self.settings.ao,
+                    stored_pages=manifest.stored_pages,
+                    stored_bytes=manifest.stored_bytes,
+                )
+            )
+
+    async def invoke(self, workload: Workload, path: Path, tag: str) -> Invocation:
+        """Invoke once with a full pool; cold, a variant that nothing has been captured of yet."""
+        function = workload.variant(tag) if path is Path.COLD else workload.function()
+        await self._orchestrator.prepare(self.settings.pool_size)
+        return await self._orchestrator.invoke(function, workload.arguments, path)
+
+
+@contextlib.asynccontextmanager
+async def _nodes(settings: Settings, stores: pathlib.Path) -> AsyncIterator[dict[bool, _Node]]:
+    async with contextlib.AsyncExitStack() as stack:
+        nodes = {}
+        for ao in (True, False):
+            own = replace(settings, ao=ao, store=stores / ("ao" if ao else "no-ao"))
+            nodes[ao] = _Node(own, await stack.enter_async_context(Orchestrator(own)))
+        yield nodes
+
+
+async def _round(
+    plan: Plan, number: int, nodes: dict[bool, _Node], recording: Recording, report: Report
+) -> None:
+    shuffled = order(plan.seed, number)
+    for place, cell in enumerate(shuffled):
+        done = number * len(shuffled) + place
+        if recording.given_up(cell):
+            continue
+        report(cell.name, done, plan.rounds * len(shuffled))
+        recording.samples.append(await _sample(plan, cell, nodes, number, done))
+        last = [sample.error for sample in recording.samples if sample.cell == cell][-PATIENCE:]
+        if len(last) == PATIENCE and all(last):
+            recording.give_up(cell, f"failed {PATIENCE} times in a row, last: {last[-1]}")
+
+
+async def _sample(
+    plan: Plan, cell: Cell, nodes: dict[bool, _Node], number: int, done: int
+) -> Sample:
+    workload = next(workload for workload in WORKLOADS if workload.name == cell.function)
+    blank = Sample(cell, number, done, None)
+    try:
+        if cell.path == PROCESS:
+            answer = await asyncio.to_thread(
+                linux_process.measure, workload.source, workload.arguments
+            )
+            if answer.result != workload.expected():
+                return replace(blank, error=f"wrong answer: {answer.result}")
+            return replace(blank, latency_ms=answer.latency_ms)
+        # Booted starts from nothing, so neither node's base matters to it.
+        node = nodes[cell.ao or False]
+        tag = f"{plan.seed}/{number}"
+        invocation = await node.invoke(workload, Path(cell.path), tag)
+    except SeussError as error:
+        return replace(blank, error=f"{type(error).__name__}: {error.message}")
+    if invocation.error is not None:
+        return replace(blank, error=f"{invocation.error.kind}: {invocation.error.message}")
+    if invocation.result != workload.expected():
+        return replace(blank, error=f"wrong answer: {invocation.result}")
+    return replace(
+        blank,
+        latency_ms=invocation.latency_ms,
+        phases=invocation.phases.to_json(),
+        pooled=invocation.pooled,
+        snapshot=invocation.snapshot,
+    )
+
+
+async def _disk_cost(plan: Plan, root: pathlib.Path, report: Report) -> DiskCost:
+    """Capture `DISK_FUNCTIONS` different functions and look at what the store occupies."""
+    settings = replace(plan.settings, ao=True, store=root)
+    async with Orchestrator(settings) as orchestrator:
+        await orchestrator.ensure_base()
+        base_bytes = occupied(root)
+        for number in range(DISK_FUNCTIONS):
+            report("capturing functions", number, DISK_FUNCTIONS)
+            function = NOP.variant(f"disk {number}")
+            invocation = await orchestrator.invoke(function, NOP.arguments, Path.COLD)
+            if invocation.error is not None:
+                raise SeussError(
+                    f"Capturing function {number} of {DISK_FUNCTIONS} failed: "
+                    f"{invocation.error.message}. The disk cost cannot be measured."
+                )
+    with SnapshotStore(root) as store:
+        base = sum(item.stored_bytes for item in store.find(level=Level.BASE))
+        deltas = [item.stored_bytes for item in store.find(level=Level.FUNCTION)]
+    return DiskCost(
+        functions=len(deltas),
+        base_bytes=base_bytes,
+        total_bytes=occupied(root),
+        delta_bytes=sum(deltas),
+        full_bytes=sum(deltas) + base * len(deltas),
+    )
+
+
+def occupied(root: pathlib.Path) -> int:
+    """Bytes of disk that the files below `root` occupy, by allocated blocks; a file counts once."""
+    blocks = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            facts = os.lstat(os.path.join(folder, name))  # noqa: PTH118
+            blocks[facts.st_ino] = facts.st_blocks * 512
+    return sum(blocks.values())

@@ -1,0 +1,176 @@
+"""The latency plot: medians with their spread by function and path, and where NOP's time goes.
+
+`python -m experiments.plots.latency RESULTS_DIR` draws it again from latency.json.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from experiments import papers
+from experiments.plots import style
+from experiments.recording import PHASES, Cell, Recording
+from experiments.summary import summarise
+from experiments.workloads import WORKLOADS
+
+
+@dataclass(frozen=True)
+class Series:
+    """How one way of answering is drawn. Markers differ too, for print without colour."""
+
+    path: str
+    ao: bool | None
+    label: str
+    colour: str
+    marker: str
+
+
+SERIES = (
+    Series("booted", None, "booted", style.VERMILION, "s"),
+    Series("cold", False, "cold, no AO", style.SKY, "v"),
+    Series("cold", True, "cold", style.BLUE, "o"),
+    Series("warm", False, "warm, no AO", style.ORANGE, "^"),
+    Series("warm", True, "warm", style.GREEN, "D"),
+    Series("process", None, "Linux process (native)", style.GREY, "x"),
+)
+PHASE_COLOURS = dict(
+    zip(
+        PHASES,
+        (style.GREY, style.BLUE, style.ORANGE, style.PURPLE, style.GREEN),
+        strict=True,
+    )
+)
+SPREAD = 0.72
+"""Part of the room between two functions that one function's points take."""
+
+
+def draw(recording: Recording, folder: pathlib.Path) -> list[pathlib.Path]:
+    """Draw the record as latency.png and latency.pdf in `folder`; return their paths."""
+    style.apply()
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(12, 4.8), width_ratios=(2.1, 1), layout="constrained"
+    )
+    _draw_latencies(left, recording)
+    _draw_phases(right, recording)
+    figure.suptitle(_title(recording), fontweight="bold")
+    try:
+        return style.save(figure, folder, "latency")
+    finally:
+        plt.close(figure)
+
+
+def _title(recording: Recording) -> str:
+    facts = recording.environment
+    name = facts["accelerator"].upper()
+    how = "TCG: guest emulated in software" if name == "TCG" else name
+    return f"Time from call to answer ({how}; {facts['machine']}, {facts['cores']} shared cores)"
+
+
+def _draw_latencies(axes: Axes, recording: Recording) -> None:
+    counts = set()
+    for index, series in enumerate(SERIES):
+        offset = (index / (len(SERIES) - 1) - 0.5) * SPREAD
+        places, medians, below, above = [], [], [], []
+        for place, workload in enumerate(WORKLOADS):
+            values = recording.latencies(Cell(workload.name, series.path, series.ao))
+            if not values:
+                continue
+            summary = summarise(values)
+            counts.add(summary.count)
+            places.append(place + offset)
+            medians.append(summary.median)
+            below.append(summary.median - summary.p10)
+            above.append(summary.p90 - summary.median)
+        if not places:
+            continue
+        axes.errorbar(
+            places,
+            medians,
+            yerr=(below, above),
+            fmt=series.marker,
+            color=series.colour,
+            label=series.label,
+            markersize=7,
+            capsize=3,
+            linewidth=1.3,
+        )
+    _draw_paper(axes)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylabel("ms (log scale); median, 10th to 90th percentile")
+    axes.set_xticks(range(len(WORKLOADS)), [workload.title for workload in WORKLOADS])
+    axes.set_xlim(-0.55, len(WORKLOADS) - 0.45)
+    span = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(min(counts, default=0))
+    axes.set_title(f"each function on each path (n = {span})", fontsize=10)
+    axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.09))
+
+
+def _draw_paper(axes: Axes) -> None:
+    for metric, series in (
+        ("cold start latency NOP", "cold"),
+        ("warm start latency NOP", "warm"),
+    ):
+        figure = papers.find("Table 2", metric)
+        axes.hlines(figure.number, -0.45, 0.45, color="black", linewidth=1, linestyle=":")
+        axes.annotate(
+            f"paper, {series}: {figure.value} ms",
+            (0.45, figure.number),
+            xytext=(3, 0),
+            textcoords="offset points",
+            fontsize=7.5,
+            va="center",
+        )
+
+
+def _draw_phases(axes: Axes, recording: Recording) -> None:
+    rows = [
+        series
+        for series in SERIES
+        if series.path in ("cold", "warm")
+        and recording.latencies(Cell("nop", series.path, series.ao))
+    ]
+    for place, series in enumerate(reversed(rows)):
+        cell = Cell("nop", series.path, series.ao)
+        start = 0.0
+        for phase in PHASES:
+            values = recording.phase(cell, phase)
+            if not values:
+                continue
+            width = summarise(values).median
+            axes.barh(place, width, left=start, color=PHASE_COLOURS[phase], height=0.6)
+            start += width
+        axes.text(start, place, f" {start:.1f} ms", va="center", fontsize=9)
+    axes.set_yticks(range(len(rows)), [series.label for series in reversed(rows)])
+    axes.margins(x=0.18)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.set_xlabel("ms; medians of the phases")
+    axes.set_title("NOP: where the time goes", fontsize=10)
+    for phase in PHASES[1:]:
+        axes.barh(0, 0, color=PHASE_COLOURS[phase], label=phase)
+    axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.13), handlelength=1)
+
+
+def main(arguments: list[str]) -> int:
+    """Redraw the plot of the results folder named in `arguments`."""
+    if len(arguments) != 1:
+        print("usage: python -m experiments.plots.latency RESULTS_DIR", file=sys.stderr)
+        return 2
+    folder = pathlib.Path(arguments[0])
+    try:
+        recording = Recording.load(folder)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"{folder}: no readable latency.json ({error}).", file=sys.stderr)
+        return 2
+    for path in draw(recording, folder):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

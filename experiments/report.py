@@ -1,0 +1,188 @@
+"""report.md of the latency experiment: our figures, the paper's beside them, and the promises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from experiments import papers
+from experiments.recording import PHASES, Cell, Recording
+from experiments.requirements import MEGABYTE, PAGE_BYTES, Check, check
+from experiments.summary import ratio_of_medians, summarise
+from experiments.workloads import WORKLOADS
+
+WAYS = (
+    ("process", None),
+    ("booted", None),
+    ("cold", False),
+    ("cold", True),
+    ("warm", False),
+    ("warm", True),
+)
+
+_PAPER_LATENCIES = (
+    ("Table 2", "cold start latency NOP", Cell("nop", "cold", ao=True)),
+    ("Table 2", "warm start latency NOP", Cell("nop", "warm", ao=True)),
+    ("AO table", "cold start latency without AO", Cell("nop", "cold", ao=False)),
+    ("AO table", "warm start latency without AO", Cell("nop", "warm", ao=False)),
+)
+_PAPER_SIZES = (
+    ("base snapshot size (Node.js; with AO)", "base", True, None),
+    ("base snapshot size (Node.js; before AO)", "base", False, None),
+    ("NOP function snapshot size (with AO)", "function", True, "nop"),
+    ("NOP function snapshot size (before AO)", "function", False, "nop"),
+)
+
+
+def render(recording: Recording) -> str:
+    """Return the report as Markdown. Works on an unfinished record; what is missing is said."""
+    parts = [
+        f"# Latency by path ({recording.environment['accelerator'].upper()})",
+        _introduction(recording),
+        "## Promises",
+        _promises(check(recording)),
+        "## Milliseconds from call to answer",
+        "Median, 10th to 90th percentile, and how many times faster than booted.",
+        _latencies(recording),
+        "## Where the time goes (NOP, median ms)",
+        _phases(recording),
+        "## Beside the paper",
+        "The paper's figures are of Node.js under KVM on other hardware, so only orders of "
+        "magnitude compare. `status` says how sure the paper's figure is.",
+        _papers(recording),
+        "## Environment",
+        _environment(recording),
+    ]
+    problems = _problems(recording)
+    if problems:
+        parts += ["## What did not work", problems]
+    return "\n\n".join(parts) + "\n"
+
+
+def _introduction(recording: Recording) -> str:
+    rounds = max((sample.round for sample in recording.samples), default=-1) + 1
+    text = (
+        f"{rounds} of {recording.rounds} rounds, each with every function on every path once, in "
+        f"an order shuffled with seed {recording.seed}. Every answer was checked. "
+        "`process` is a fresh `python3.11 -S -I` on the same function and arguments, on the bare "
+        "host. Cold invokes code that was never seen before and includes the capture of its "
+        "snapshot. A QEMU process is kept started ahead for cold and warm; booted starts its own."
+    )
+    if recording.environment["accelerator"] == "tcg":
+        text += (
+            "\n\n**QEMU emulates the guest's processor here (TCG)**: what runs inside the guest is "
+            "an order of magnitude slower than on hardware, while `process` runs natively. Only "
+            "ratios between the guest's paths carry over to other machines."
+        )
+    return text
+
+
+def _promises(checks: Sequence[Check]) -> str:
+    verdicts = {True: "pass", False: "**FAIL**", None: "not measured"}
+    rows = [
+        (
+            item.promise,
+            f"at most {item.limit:g} {item.unit}",
+            "-" if item.value is None else f"{item.value:.3g} {item.unit}",
+            verdicts[item.passed],
+            item.detail,
+        )
+        for item in checks
+    ]
+    return _table(("promise", "limit", "measured", "verdict", "how"), rows)
+
+
+def _latencies(recording: Recording) -> str:
+    rows = []
+    for workload in WORKLOADS:
+        booted = recording.latencies(Cell(workload.name, "booted"))
+        for path, ao in WAYS:
+            cell = Cell(workload.name, path, ao)
+            values = recording.latencies(cell)
+            if not values:
+                reason = recording.unavailable.get(cell.name, "no sample")
+                rows.append((workload.title, cell.way, "-", "-", "-", "0", reason))
+                continue
+            summary = summarise(values)
+            faster = f"{ratio_of_medians(booted, values).value:.3g}x" if booted else "-"
+            rows.append(
+                (
+                    workload.title,
+                    cell.way,
+                    f"{summary.median:.2f}",
+                    f"{summary.p10:.2f} to {summary.p90:.2f}",
+                    faster,
+                    str(summary.count),
+                    "",
+                )
+            )
+    head = ("function", "path", "median", "10 % to 90 %", "against booted", "n", "note")
+    return _table(head, rows)
+
+
+def _phases(recording: Recording) -> str:
+    rows = []
+    for path, ao in WAYS:
+        cell = Cell("nop", path, ao)
+        if path == "process" or not recording.latencies(cell):
+            continue
+        row = [cell.way]
+        for name in PHASES:
+            values = recording.phase(cell, name)
+            row.append(f"{summarise(values).median:.2f}" if values else "-")
+        rows.append((*row, f"{summarise(recording.latencies(cell)).median:.2f}"))
+    return _table(("path", *PHASES, "whole"), rows)
+
+
+def _papers(recording: Recording) -> str:
+    rows = []
+    for item, metric, cell in _PAPER_LATENCIES:
+        values = recording.latencies(cell)
+        rows.append(
+            _beside(papers.find(item, metric), summarise(values).median if values else None)
+        )
+    for metric, level, ao, function in _PAPER_SIZES:
+        size = recording.size(level, ao, function)
+        ours = None if size is None else size.stored_pages * PAGE_BYTES / MEGABYTE
+        rows.append(_beside(papers.find("Table 1", metric), ours))
+    head = ("figure", "ours", "paper", "ours / paper", "status", "source")
+    return _table(head, rows)
+
+
+def _beside(figure: papers.PaperFigure, ours: float | None) -> tuple[str, ...]:
+    return (
+        figure.metric,
+        "not measured" if ours is None else f"{ours:.2f} {figure.unit}",
+        f"{figure.value} {figure.unit}",
+        "-" if ours is None else f"{ours / figure.number:.3g}",
+        figure.status,
+        f"{figure.paper}, {figure.item}",
+    )
+
+
+def _environment(recording: Recording) -> str:
+    facts = dict(recording.environment)
+    facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["started"]))
+    return _table(("fact", "value"), [(name, str(value)) for name, value in facts.items()])
+
+
+def _problems(recording: Recording) -> str:
+    lines = [f"- {name}: {reason}" for name, reason in recording.unavailable.items()]
+    lines += [
+        f"- round {sample.round}, {sample.cell.name}: {sample.error}"
+        for sample in recording.failures()
+    ]
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [_row(head), _row(["---"] * len(head)), *(_row(row) for row in rows)]
+    return "\n".join(lines)
+
+
+def _row(values: Sequence[str]) -> str:
+    return "| " + " | ".join(_cell(value) for value in values) + " |"
+
+
+def _cell(value: str) -> str:
+    return value.replace("|", "\\|").replace("\n", " ")

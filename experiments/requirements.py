@@ -1,0 +1,99 @@
+"""What the latency experiment must show, computed from a record: value, limit, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.recording import Cell, Recording
+from experiments.summary import ratio_of_medians
+
+PAGE_BYTES = 4096
+MEGABYTE = 1e6
+DISK_SLACK = 1.1
+"""Manifests, indexes, file-system rounding and the catalogue may add a tenth to the page data."""
+
+BOOTED = Cell("nop", "booted")
+COLD = Cell("nop", "cold", ao=True)
+WARM = Cell("nop", "warm", ao=True)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise. `value` and `passed` are None where the run holds nothing to judge by."""
+
+    promise: str
+    limit: float
+    unit: str
+    value: float | None
+    detail: str = ""
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the value is within the limit."""
+        return None if self.value is None else self.value <= self.limit
+
+
+def check(recording: Recording) -> list[Check]:
+    """Judge the record by every promise, in the order of the issue."""
+    return [
+        _ratio("warm NOP / booted NOP", 0.1, recording, WARM),
+        _ratio("cold NOP / booted NOP", 0.2, recording, COLD),
+        _restore_step(recording),
+        _size("NOP function snapshot", 1.0, recording, "function", "nop"),
+        _size("base snapshot, stored pages", 40.0, recording, "base", None),
+        _disk(recording),
+    ]
+
+
+def _ratio(promise: str, limit: float, recording: Recording, cell: Cell) -> Check:
+    above, below = recording.latencies(cell), recording.latencies(BOOTED)
+    if not above or not below:
+        return Check(promise, limit, "x", None, "not measured")
+    ratio = ratio_of_medians(above, below, recording.seed)
+    detail = (
+        f"{np.median(above):.1f} ms / {np.median(below):.1f} ms; "
+        f"95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
+    )
+    return Check(promise, limit, "x", ratio.value, detail)
+
+
+def _restore_step(recording: Recording) -> Check:
+    promise = "restore step, warm NOP, median"
+    steps = recording.phase(WARM, "restore")
+    if not steps:
+        return Check(promise, 10.0, "ms", None, "not measured")
+    return Check(promise, 10.0, "ms", float(np.median(steps)), _range(steps))
+
+
+def _size(
+    promise: str, limit: float, recording: Recording, level: str, function: str | None
+) -> Check:
+    size = recording.size(level, ao=True, function=function)
+    if size is None:
+        return Check(promise, limit, "MB", None, "not measured")
+    pages = size.stored_pages * PAGE_BYTES / MEGABYTE
+    if level == "base":
+        return Check(promise, limit, "MB", pages, f"{size.stored_pages} pages of 4 KiB")
+    total = size.stored_bytes / MEGABYTE
+    return Check(promise, limit, "MB", total, f"of it {pages:.2f} MB of pages, rest device state")
+
+
+def _disk(recording: Recording) -> Check:
+    promise = "disk of 100 functions / (base + 100 deltas)"
+    disk = recording.disk
+    if disk is None or disk.functions < 100:
+        return Check(promise, DISK_SLACK, "x", None, "not measured")
+    value = disk.total_bytes / (disk.base_bytes + disk.delta_bytes)
+    detail = (
+        f"{disk.total_bytes / MEGABYTE:.1f} MB on disk for {disk.functions} functions; base "
+        f"{disk.base_bytes / MEGABYTE:.1f} MB; as full copies {disk.full_bytes / MEGABYTE:.0f} MB"
+    )
+    return Check(promise, DISK_SLACK, "x", value, detail)
+
+
+def _range(values: Sequence[float]) -> str:
+    p10, p90 = np.percentile(values, [10, 90])
+    return f"10th to 90th percentile {p10:.1f} to {p90:.1f} ms, n = {len(values)}"

@@ -1,0 +1,197 @@
+"""`seuss invoke`: call a function."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+import statistics
+import sys
+from typing import Any
+
+import click
+
+from orchestrator.cli import progress
+from orchestrator.cli.options import settings_options
+from orchestrator.dispatcher import Orchestrator
+from orchestrator.function import Function
+from orchestrator.invocation import Invocation
+from orchestrator.paths import Path
+from orchestrator.settings import Settings
+
+
+def json_object(context: click.Context, param: click.Parameter, value: str) -> dict[str, Any]:
+    """Read a JSON object given as text or as @FILE; BadParameter says what is wrong with it."""
+    text = value
+    if value.startswith("@"):
+        try:
+            text = pathlib.Path(value[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.BadParameter(f"cannot read {value[1:]}: {error}") from error
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"this is no JSON ({error}): {_shortened(text)}") from error
+    if not isinstance(parsed, dict):
+        raise click.BadParameter(
+            "a function's arguments are a JSON object, as in '{\"n\": 1}'; this is not: "
+            f"{_shortened(text)}"
+        )
+    return parsed
+
+
+@click.command(short_help="Call a function.")
+@click.argument("file", type=click.Path(path_type=pathlib.Path))
+@click.option(
+    "--arg",
+    "arguments",
+    callback=json_object,
+    default="{}",
+    show_default=True,
+    metavar="JSON|@FILE",
+    help="The arguments: a JSON object.",
+)
+@click.option(
+    "--path",
+    type=click.Choice([path.value for path in Path]),
+    default=Path.AUTO.value,
+    show_default=True,
+    help="What to start from; auto takes the deepest snapshot that fits.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=Settings.timeout_s,
+    show_default=True,
+    metavar="S",
+    help="Seconds that one invocation may run.",
+)
+@click.option("--main", default="main", show_default=True, help="The function to call in FILE.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Invoke N times, one after another.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per invocation, one a line.")
+@settings_options
+def invoke(
+    file: pathlib.Path,
+    arguments: dict[str, Any],
+    path: str,
+    timeout: float,
+    main: str,
+    repeat: int,
+    as_json: bool,
+    settings: Settings,
+) -> None:
+    """Call the function in FILE: a .py file, or a .zip with __main__.py.
+
+    The result goes to stdout as JSON; what the function printed, its error, and a line about time
+    go to stderr. The first call takes the snapshots that are missing, later ones start from them.
+
+    \b
+    Paths:
+      booted  boot the image, start the interpreter, import the function
+      cold    start from the base snapshot, import the function, capture its snapshot
+      warm    start from the function's snapshot
+      auto    warm if there is a snapshot, else cold
+
+    \b
+    With --json each line has: path, result or error (kind, message, traceback), stdout,
+    stderr, latency_ms, phases in ms (spawn, restore, import, capture, run; null where the
+    path has no such phase), pooled, snapshot, accelerator.
+
+    The exit status is 1 if any invocation gave an error; the others are made all the same.
+    """
+    if not math.isfinite(timeout):
+        raise click.BadParameter("a number of seconds is needed", param_hint="--timeout")
+    function = Function.from_file(file, main)
+    ok = progress.run(
+        _invoke_all(settings, function, arguments, Path(path), timeout, repeat, as_json)
+    )
+    if not ok:
+        sys.exit(1)
+
+
+async def _invoke_all(
+    settings: Settings,
+    function: Function,
+    arguments: dict[str, Any],
+    path: Path,
+    timeout_s: float,
+    repeat: int,
+    as_json: bool,
+) -> bool:
+    done: list[Invocation] = []
+    async with Orchestrator(settings) as orchestrator:
+        if path is not Path.BOOTED:
+            async with progress.activity("taking the base snapshot, once for this image"):
+                await orchestrator.ensure_base()
+                await orchestrator.prepare(min(settings.pool_size, repeat))
+        bar = progress.Progress(f"invoking {function.name}", repeat)
+        for _ in range(repeat):
+            async with progress.activity(f"invoking {function.name}"):
+                invocation = await orchestrator.invoke(function, arguments, path, timeout_s)
+            done.append(invocation)
+            bar.close()
+            _show(invocation, as_json)
+            if repeat > 1:
+                bar.show(len(done))
+        bar.close()
+    if repeat > 1 and not as_json:
+        _summarise(done)
+    return all(invocation.ok for invocation in done)
+
+
+def _show(invocation: Invocation, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(invocation.to_json(), ensure_ascii=False))
+        return
+    for text, truncated in (
+        (invocation.stdout, invocation.stdout_truncated),
+        (invocation.stderr, invocation.stderr_truncated),
+    ):
+        if text:
+            click.echo(text, err=True, nl=not text.endswith("\n"))
+        if truncated:
+            click.echo("[output cut here: it was too long]", err=True)
+    if invocation.error is None:
+        click.echo(json.dumps(invocation.result, ensure_ascii=False, indent=2))
+    else:
+        error = invocation.error
+        if error.traceback:
+            click.echo(error.traceback.rstrip(), err=True)
+        click.echo(f"seuss: the function failed: {error.kind}: {error.message}", err=True)
+    click.echo(_time_line(invocation), err=True)
+
+
+def _time_line(invocation: Invocation) -> str:
+    phases = ", ".join(
+        f"{name} {value:.1f}"
+        for name, value in invocation.phases.to_json().items()
+        if value is not None
+    )
+    line = f"{invocation.path} in {invocation.latency_ms:.1f} ms"
+    if phases:
+        line += f" ({phases})"
+    line += f" on {invocation.accelerator}"
+    if invocation.snapshot:
+        line += f", snapshot {invocation.snapshot}"
+    return line
+
+
+def _summarise(done: list[Invocation]) -> None:
+    latencies = [invocation.latency_ms for invocation in done]
+    failed = sum(not invocation.ok for invocation in done)
+    click.echo(
+        f"{len(done)} invocations, {failed} failed; ms: min {min(latencies):.1f}, "
+        f"median {statistics.median(latencies):.1f}, max {max(latencies):.1f}",
+        err=True,
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."

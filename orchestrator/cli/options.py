@@ -1,0 +1,96 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Callable
+from typing import Any, get_args
+
+import click
+
+from orchestrator.settings import Accelerator, Machine, Settings, default_image
+from snapshot_store import default_root
+
+Command = Callable[..., Any]
+
+store_option = click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    default=default_root,
+    show_default="$SEUSS_STORE, or seuss in $XDG_DATA_HOME",
+    help="Folder of the snapshot store; made when missing.",
+)
+
+_SETTINGS = [
+    click.option(
+        "--accelerator",
+        type=click.Choice(get_args(Accelerator)),
+        default="auto",
+        show_default=True,
+        help="How QEMU runs the guest; auto measures whether KVM is fast here.",
+    ),
+    click.option(
+        "--machine",
+        type=click.Choice(get_args(Machine)),
+        default="microvm",
+        show_default=True,
+        help="QEMU's machine type.",
+    ),
+    click.option(
+        "--memory",
+        type=int,
+        default=Settings.memory_mib,
+        show_default=True,
+        metavar="MIB",
+        help="The guest's memory in MiB.",
+    ),
+    click.option(
+        "--pool",
+        type=int,
+        default=Settings.pool_size,
+        show_default=True,
+        metavar="N",
+        help="Keep N started QEMUs ready, so that process start is off the request path.",
+    ),
+    click.option("--no-ao", is_flag=True, help="Base snapshot without anticipatory optimisation."),
+    click.option(
+        "--image",
+        type=click.Path(dir_okay=False, path_type=pathlib.Path),
+        default=default_image,
+        show_default="$SEUSS_IMAGE, or build/ebbrt-python.elf",
+        help="The guest image.",
+    ),
+    store_option,
+]
+
+
+def settings_options(command: Command) -> Command:
+    """Give a command the options that make up `Settings`, and pass them as one `settings`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        *,
+        accelerator: Accelerator,
+        machine: Machine,
+        memory: int,
+        pool: int,
+        no_ao: bool,
+        image: pathlib.Path,
+        store: pathlib.Path,
+        **others: Any,
+    ) -> Any:
+        settings = Settings(
+            image=image,
+            store=store,
+            accelerator=accelerator,
+            machine=machine,
+            memory_mib=memory,
+            pool_size=pool,
+            ao=not no_ao,
+        )
+        return command(settings=settings, **others)
+
+    for option in reversed(_SETTINGS):
+        wrapped = option(wrapped)
+    return wrapped

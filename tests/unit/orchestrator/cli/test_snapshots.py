@@ -1,0 +1,89 @@
+"""`seuss snapshots`: looking at the store, checking it, removing from it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from click.testing import CliRunner
+
+from orchestrator.cli import main
+
+Ids = dict[str, str]
+
+
+def test_list(runner: CliRunner, snapshots: Ids) -> None:
+    done = runner.invoke(main, ["snapshots", "list"])
+    head, *rows = done.stdout.splitlines()
+    assert head.split()[:3] == ["ID", "LEVEL", "DEPTH"]
+    assert {row.split()[0] for row in rows} == set(snapshots.values())
+
+
+def test_list_as_json(runner: CliRunner, snapshots: Ids) -> None:
+    done = runner.invoke(main, ["snapshots", "list", "--json"])
+    found = {each["id"]: each for each in map(json.loads, done.stdout.splitlines())}
+    assert found.keys() == set(snapshots.values())
+    assert found[snapshots["hello"]]["parent"] == snapshots["base"]
+
+
+@pytest.mark.parametrize("command", ["list", "tree"])
+def test_empty_store_says_so(runner: CliRunner, command: str) -> None:
+    done = runner.invoke(main, ["snapshots", command])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "no snapshots in" in done.stderr
+
+
+def test_tree(runner: CliRunner, snapshots: Ids) -> None:
+    root, first, second = runner.invoke(main, ["snapshots", "tree"]).stdout.splitlines()
+    assert root.startswith(f"{snapshots['base']}  base")
+    assert first.startswith("|-- ")
+    assert second.startswith("`-- ")
+
+
+def test_show_by_prefix(runner: CliRunner, snapshots: Ids) -> None:
+    done = runner.invoke(main, ["snapshots", "show", snapshots["hello"][:12]])
+    assert f"{snapshots['base']} -> {snapshots['hello']}" in done.stdout
+    assert "fact machine" in done.stdout
+
+
+def test_show_as_json(runner: CliRunner, snapshots: Ids) -> None:
+    done = runner.invoke(main, ["snapshots", "show", "--json", snapshots["base"]])
+    shown = json.loads(done.stdout)
+    assert (shown["id"], shown["stored_pages"]) == (snapshots["base"], 3)
+
+
+@pytest.mark.parametrize("name", ["ffff-no-such", ""])
+def test_name_that_fits_none_or_several(runner: CliRunner, snapshots: Ids, name: str) -> None:
+    done = runner.invoke(main, ["snapshots", "show", name])
+    assert done.exit_code == 2
+    assert "No snapshot in" in done.stderr or "fits several snapshots" in done.stderr
+
+
+def test_verify_all(runner: CliRunner, snapshots: Ids) -> None:
+    done = runner.invoke(main, ["snapshots", "verify"])
+    assert (done.exit_code, done.stdout) == (0, "3 snapshots verified, none damaged\n")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "pages.idx", "pages.bin", "state.bin"])
+def test_verify_finds_one_flipped_bit(
+    runner: CliRunner, snapshots: Ids, tmp_path: pathlib.Path, name: str
+) -> None:
+    path = tmp_path / "store" / "snapshots" / snapshots["hello"] / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.chmod(0o600)
+    path.write_bytes(content)
+    done = runner.invoke(main, ["snapshots", "verify"])
+    assert done.exit_code == 3
+    assert f"damaged: {snapshots['hello']}/{name}" in done.stderr
+
+
+def test_parent_is_kept_unless_recursive(runner: CliRunner, snapshots: Ids) -> None:
+    refused = runner.invoke(main, ["snapshots", "delete", snapshots["base"]])
+    assert refused.exit_code == 2
+    assert snapshots["hello"] in refused.stderr
+    done = runner.invoke(main, ["snapshots", "delete", "--recursive", snapshots["base"]])
+    assert done.exit_code == 0
+    assert set(done.stdout.split()) == {"deleted", *snapshots.values()}
+    assert runner.invoke(main, ["snapshots", "list"]).stdout == ""
