@@ -16,6 +16,16 @@ MIB = 1 << 20
 RAM_BLOCK = "ram"
 """Name of guest memory in migration streams: the id of its backend object."""
 
+MIGRATION = (
+    # A snapshot is taken of a stopped guest but must run as soon as it is restored.
+    "store-global-state=off",
+    # Arrival is announced instead of asked for again and again.
+    "x-events=on",
+    # The socket's reader sets the pace; QEMU's default is 128 MiB/s.
+    f"x-max-bandwidth={1 << 50}",
+    # While pages are left, QEMU never ends a held-back migration by itself.
+    "x-downtime-limit=0",
+)
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 MACHINE_OPTIONS: dict[MachineType, str] = {
@@ -101,6 +111,7 @@ def command_line(
         *("-smp", str(hardware.cores), "-m", f"{hardware.memory_mib}M", "-object", ram, "-M"),
         f"{MACHINE_OPTIONS[hardware.machine]},memory-backend={RAM_BLOCK}"
         ",suppress-vmdesc=on,dump-guest-core=off",
+        *(word for option in MIGRATION for word in ("-global", f"migration.{option}")),
         *("-chardev", f"socket,id=qmp,fd={wiring.qmp}", "-mon", "chardev=qmp,mode=control"),
         *("-chardev", f"socket,id=debug,fd={wiring.debug}"),
         *("-device", "isa-debugcon,iobase=0xe9,chardev=debug"),

@@ -73,7 +73,7 @@ class Machine:
         self._kernel = kernel
         self._append = append
         self._incoming = incoming
-        self._paused = paused
+        self.paused = paused
         self._qmp = QMPClient()
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = asyncio.Event()
@@ -82,7 +82,7 @@ class Machine:
         self._cleanup = contextlib.ExitStack()
         self._console: socket.socket | None = None
         self.stream: socket.socket | None = None
-        """The host's end of the incoming stream, non-blocking; closed with the machine."""
+        """The host's end of the incoming stream, non-blocking; None when there is none (left)."""
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -184,6 +184,12 @@ class Machine:
         except ConnectionResetError:
             return b""
 
+    def end_stream(self) -> None:
+        """Close the host's end of the incoming stream; all of it has been sent."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+
     def error(self, message: str) -> MachineError:
         """Return an error that carries this machine's command, its status and its last words."""
         self._debug_log.drain()
@@ -236,7 +242,7 @@ class Machine:
                 incoming=None if incoming_far is None else incoming_far.fileno(),
             )
             self.command = command_line(
-                self.hardware, wiring, self._kernel, self._append, self._paused
+                self.hardware, wiring, self._kernel, self._append, self.paused
             )
             try:
                 self._process = subprocess.Popen(
