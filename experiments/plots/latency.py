@@ -107,7 +107,8 @@ def _draw_latencies(axes: Axes, recording: Recording) -> None:
     axes.set_xlim(-0.55, len(WORKLOADS) - 0.45)
     span = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(min(counts, default=0))
     axes.set_title(f"each function on each path (n = {span})", fontsize=10)
-    axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.09))
+    if counts:
+        axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.09))
 
 
 def _draw_paper(axes: Axes) -> None:

@@ -1,0 +1,44 @@
+"""A small record of a latency run, made up: what the pure parts of the experiments work on."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.latency import cells
+from experiments.recording import Cell, DiskCost, Recording, Sample, Size
+
+MS = {"process": 10.0, "booted": 1000.0, "cold": 100.0, "warm": 20.0}
+ROUNDS = 4
+
+
+def latency(cell: Cell, number: int) -> float:
+    """Milliseconds that the made-up sample of a cell takes in a round."""
+    return MS[cell.path] * (1.5 if cell.ao is False else 1.0) + number
+
+
+@pytest.fixture
+def recording() -> Recording:
+    """A record in which every promise is kept."""
+    made = Recording(
+        environment={
+            "accelerator": "tcg",
+            "machine": "microvm",
+            "cores": 2,
+            "started": 1.7e9,
+            "image_sha256": "ab" * 32,
+        },
+        seed=7,
+        rounds=ROUNDS,
+        quick=True,
+    )
+    for number in range(ROUNDS):
+        for cell in cells():
+            phases = {"restore": 4.0, "run": 2.0 + number} if cell.ao is not None else {}
+            made.samples.append(
+                Sample(cell, number, len(made.samples), latency(cell, number), phases)
+            )
+    for ao in (True, False):
+        made.sizes.append(Size("base", None, ao, 5000, 21_000_000))
+        made.sizes.append(Size("function", "nop", ao, 100, 450_000))
+    made.disk = DiskCost(100, 21_000_000, 66_500_000, 45_000_000, 2_145_000_000)
+    return made
