@@ -35,6 +35,8 @@ _INSERT: Final = (
     f"INSERT OR REPLACE INTO snapshots ({', '.join(_COLUMNS)}, manifest) "
     f"VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"
 )
+# A message of SQLite may quote what it found in a spoilt file, which need not be UTF-8.
+_FAULTS: Final = (sqlite3.Error, UnicodeError)
 
 Result = TypeVar("Result")
 Loader = Callable[[], Iterable[Manifest]]
@@ -114,7 +116,7 @@ class Catalogue:
             connection = self._connection or self._open()
             try:
                 return _in_transaction(connection, work)
-            except sqlite3.Error:
+            except _FAULTS:
                 return _in_transaction(self._replace(), work)
 
     def _open(self) -> sqlite3.Connection:
@@ -122,7 +124,7 @@ class Catalogue:
         with self._alone():
             try:
                 self._connection = _open_sound(self._path)
-            except (sqlite3.Error, OSError):
+            except (*_FAULTS, OSError):
                 return self._make()
             return self._connection
 
@@ -135,7 +137,7 @@ class Catalogue:
         manifests = list(self._load())
         try:
             self._connection = _filled(_make_file(self._path), manifests)
-        except (sqlite3.Error, OSError):
+        except (*_FAULTS, OSError):
             self._connection = _filled(_connect(":memory:"), manifests)
         return self._connection
 
