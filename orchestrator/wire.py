@@ -51,7 +51,7 @@ class MessageType(IntEnum):
     LOAD = 0x03
     INVOKE = 0x04
     UNLOAD = 0x05
-    STATUS = 0x06
+    STATUS_REQUEST = 0x06
     SHUTDOWN = 0x07
     READY = 0x81
     DONE = 0x82
@@ -60,7 +60,7 @@ class MessageType(IntEnum):
     ERROR = 0x85
     STDOUT = 0x86
     STDERR = 0x87
-    STATUS_ANSWER = 0x88
+    STATUS = 0x88
     LOG = 0x89
     ENDED = 0x8A
 
@@ -182,7 +182,7 @@ class Decoder:
             self._buffer
         )
         if magic != MAGIC:
-            self._fail(f"a frame starts with {magic.hex(' ')} instead of {MAGIC.hex(' ')}")
+            self._fail(f"a frame's magic is {magic.hex(' ')} instead of {MAGIC.hex(' ')}")
         (check,) = _CHECK.unpack_from(self._buffer, _FIELDS.size)
         expected = zlib.crc32(memoryview(self._buffer)[: _FIELDS.size])
         if check != expected:
@@ -193,7 +193,7 @@ class Decoder:
             self._fail(f"a frame has flags {flags:#04x}; version {VERSION} knows none")
         if length > MAX_PAYLOAD:
             self._fail(
-                f"a frame announces {length} payload bytes; at most {MAX_PAYLOAD} are allowed"
+                f"a frame has length {length}; at most {MAX_PAYLOAD} payload bytes are allowed"
             )
         try:
             frame_type = MessageType(kind)
