@@ -1,4 +1,5 @@
-// C modules of the standard library that Debian's libpython3.11.a lacks.
+// C modules beyond those in Debian's libpython3.11.a: of the standard library,
+// and our own channel.
 #ifndef SEUSS_PYTHON_EXTRA_MODULES_H_
 #define SEUSS_PYTHON_EXTRA_MODULES_H_
 
@@ -21,6 +22,7 @@
   X(_multiprocessing)                                                          \
   X(_posixshmem)                                                               \
   X(_queue)                                                                    \
+  X(_seuss_channel)                                                           \
   X(_typing)                                                                   \
   X(_zoneinfo)                                                                 \
   X(audioop)                                                                   \

@@ -89,10 +89,19 @@ static int RunRunner(void) {
   return (int)PyLong_AsLong(status);
 }
 
+// What the library would otherwise search files or name services for.
+static void SetEnvironment(void) {
+  setenv("HOME", "/tmp", 0);
+  setenv("TMPDIR", "/tmp", 0);
+  setenv("PYTHONTZPATH", "/usr/share/zoneinfo", 0);
+  setenv("OPENSSL_CONF", "/dev/null", 0);
+}
+
 int main(void) {
   // One malloc arena: with a global lock, more only cost address space.
   mallopt(M_ARENA_MAX, 1);
   signal(SIGPIPE, SIG_IGN);
+  SetEnvironment();
   PyImport_FrozenModules = kFrozenModules;
   if (PyImport_ExtendInittab(extra_modules) != 0)
     Fail("module table", "out of memory");

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from _seuss_channel import MAX_PAYLOAD
+
 from seuss_runner import failures
 from seuss_runner.failures import Failure, failure_of
-from seuss_runner.frames import MAX_PAYLOAD
+
 from seuss_runner.jsontext import decode, encode
 
 TYPE_CHECKING = False
@@ -26,7 +28,7 @@ def decode_object(payload: bytes, what: str) -> dict[str, object]:
     return value
 
 
-def invoke(main: Main, payload: bytes) -> bytes:
+def invoke(main: Main, payload: bytes) -> str:
     """Call ``main`` with the arguments in ``payload``; return the result's JSON; raises Failure."""
     arguments = decode_object(payload, "arguments")
     try:
@@ -40,8 +42,8 @@ def invoke(main: Main, payload: bytes) -> bytes:
     return encode_result(result)
 
 
-def encode_result(result: object) -> bytes:
-    """Return a function's result as JSON text of at most 8 MiB; raises Failure."""
+def encode_result(result: object) -> str:
+    """Return a function's result as ASCII JSON text of at most 8 MiB; raises Failure."""
     if not isinstance(result, dict):
         name = type(result).__name__
         raise Failure(failures.BAD_RESULT, f"main returned {name}, not a dict (a JSON object)")

@@ -32,6 +32,9 @@ def _refuse_object(value: object) -> object:
 
 
 _scan = make_scanner(_Rules())
+_encode = make_encoder(  # without a set of marks: a cycle shows as too deep, find_fault tells
+    None, _refuse_object, encode_basestring_ascii, None, ":", ",", False, False, False
+)
 
 
 def decode(data: bytes) -> object:
@@ -39,25 +42,34 @@ def decode(data: bytes) -> object:
 
     Raises ValueError that says where the text goes wrong.
     """
-    text = data.decode().strip(_SPACE)
+    text = data.decode()
     try:
         value, end = _scan(text, 0)
-    except StopIteration as stop:
-        raise ValueError(f"a JSON value is expected at character {stop.value}") from None
+        if end == len(text):
+            return value
+    except StopIteration:
+        pass
     except RecursionError:
         raise ValueError("the JSON text is nested too deeply") from None
-    if end != len(text):
+    return _decode_padded(text)
+
+
+def _decode_padded(text: str) -> object:
+    """Decode a text with space around its value, or find what is wrong with it."""
+    start = len(text) - len(text.lstrip(_SPACE))
+    try:
+        value, end = _scan(text, start)
+    except StopIteration as stop:
+        raise ValueError(f"a JSON value is expected at character {stop.value}") from None
+    if text[end:].strip(_SPACE):
         raise ValueError(f"more text follows the JSON value at character {end}")
     return value
 
 
-def encode(value: object) -> bytes:
-    """Return ``value`` as JSON text without spaces; raises ValueError that says where it fails."""
-    encoder = make_encoder(
-        {}, _refuse_object, encode_basestring_ascii, None, ":", ",", False, False, False
-    )
+def encode(value: object) -> str:
+    """Return ``value`` as ASCII JSON text without spaces; ValueError says where it fails."""
     try:
-        return "".join(encoder(value, 0)).encode("ascii")
+        return "".join(_encode(value, 0))
     except MemoryError:
         raise
     except Exception as error:

@@ -35,14 +35,13 @@ class SourceHolder:
 class Function:
     """A function in the interpreter: ``main`` is its entry; `unload` takes it out again."""
 
-    def __init__(self, main: Main, folder: str | None, before: set[str]) -> None:
+    def __init__(self, main: Main, folder: str | None) -> None:
         self.main = main
         self._folder = folder
-        self._before = before
 
     def unload(self) -> None:
         """Forget the function's modules and remove its unpacked files."""
-        _forget(self._folder, self._before)
+        _forget(self._folder)
 
 
 def load(request: dict[str, object]) -> Function:
@@ -51,7 +50,6 @@ def load(request: dict[str, object]) -> Function:
     entry = entry or "main"
     if not (isinstance(name, str) and isinstance(entry, str) and isinstance(code, str)):
         raise Failure(failures.BAD_REQUEST, "a LOAD request needs texts: name, main, format, code")
-    before = set(sys.modules)
     folder = None
     try:
         if form == "source":
@@ -65,9 +63,9 @@ def load(request: dict[str, object]) -> Function:
         else:
             raise Failure(failures.BAD_REQUEST, f"format is {form!r}, not 'source' or 'zip'")
         module = _execute(source, filename)
-        return Function(_entry(module, entry, filename), folder, before)
+        return Function(_entry(module, entry, filename), folder)
     except BaseException:
-        _forget(folder, before)
+        _forget(folder)
         raise
 
 
@@ -147,7 +145,7 @@ def _read(path: str, name: str) -> bytes:
         raise Failure(failures.NO_MAIN, f"{name} has no {ENTRY} at the top of the zip") from None
 
 
-def _forget(folder: str | None, before: set[str]) -> None:
+def _forget(folder: str | None) -> None:
     """Take out the modules that came with the function: its own file and those of its folder."""
     sys.modules.pop(MODULE, None)
     if folder is None:
@@ -158,7 +156,7 @@ def _forget(folder: str | None, before: set[str]) -> None:
         sys.path.remove(folder)
     for path in [p for p in sys.path_importer_cache if p.startswith(folder)]:
         del sys.path_importer_cache[path]
-    for module in set(sys.modules) - before:
-        if str(getattr(sys.modules[module], "__file__", "")).startswith(folder):
-            del sys.modules[module]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(folder):
+            del sys.modules[name]
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import gc
 from importlib import import_module
 
+from _seuss_channel import Channel
+
 from seuss_runner import failures
-from seuss_runner.failures import Failure, failure_of
-from seuss_runner.invocation import invoke
-from seuss_runner.loader import load
+from seuss_runner.failures import failure_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from seuss_runner.serve import Runner
 
 #: What most functions import; used when the request names no modules.
 MODULES = (
@@ -18,20 +22,24 @@ MODULES = (
     "zipfile zlib zoneinfo"
 ).split()
 
-_DUMMY = '''
+#: Enough for CPython to specialise the code it runs, so that it does not write to it later.
+REHEARSALS = 24
+
+_DUMMY = """\
 import json
 
 def main(args):
-    print("warm", end="")
+    print(end="")
     if args.get("fail"):
-        raise ValueError("warm")
+        raise ValueError("rehearsal")
     return json.loads(json.dumps({"echo": args, "list": [1, 2.5, None, True, "\\u00e9"]}))
-'''
-_ARGUMENTS = b'{"name": "warm", "n": 1, "list": [1, 2.5, "x", null, {"a": true}], "fail": %b}'
+"""
+_ARGUMENTS = {"name": "rehearsal", "n": 1, "list": [1, 2.5, "x", None, {"a": True}]}
+_SYNC_SIZE = 48
 
 
-def optimise(modules: list[str]) -> None:
-    """Import ``modules`` and take a dummy function along every usual path; raises Failure."""
+def import_all(modules: list[str]) -> None:
+    """Import ``modules``; raises Failure that names the first that cannot be imported."""
     for name in modules:
         try:
             import_module(name)
@@ -39,22 +47,38 @@ def optimise(modules: list[str]) -> None:
             failure = failure_of(error, failures.IMPORT_ERROR)
             failure.message = f"{name} cannot be imported: {failure.message}"
             raise failure from None
-    _rehearse()
-    settle()
+
+
+def rehearse(runner_class: type[Runner]) -> None:
+    """Let a second runner renew, load, invoke, fail and unload over a channel of its own."""
+    import json
+    import socket
+
+    from seuss_runner.serve import INVOKE, LOAD, SYNC, UNLOAD
+
+    load = {"name": "rehearsal", "main": "main", "format": "source", "code": _DUMMY}
+    requests = [
+        (SYNC, bytes(_SYNC_SIZE)),
+        (LOAD, json.dumps(load)),
+        (INVOKE, json.dumps(_ARGUMENTS)),
+        (INVOKE, json.dumps({"fail": True})),
+        (INVOKE, "{}"),
+        (INVOKE, "no JSON"),
+        (UNLOAD, ""),
+    ]
+    here, there = socket.socketpair()
+    with here, there:
+        host = Channel(here.fileno())
+        runner = runner_class(Channel(there.fileno()))
+        for _ in range(REHEARSALS):
+            for kind, payload in requests:
+                host.send(kind, 0, payload)
+                runner.answer()
+                if kind != SYNC:
+                    host.receive()
 
 
 def settle() -> None:
     """Collect garbage and set what lives apart, so that later collections leave its pages clean."""
     gc.collect()
     gc.freeze()
-
-
-def _rehearse() -> None:
-    """Load, invoke, fail and unload a dummy function."""
-    function = load({"name": "warm", "main": "main", "format": "source", "code": _DUMMY})
-    for fail in (b"false", b"true", b"0", b"nul"):
-        try:
-            invoke(function.main, _ARGUMENTS % fail)
-        except Failure:
-            continue
-    function.unload()

@@ -11,56 +11,67 @@ from __future__ import annotations
 
 import sys
 from _struct import Struct
-from weakref import WeakSet
+from _weakref import ref
 
 import seuss
+from seuss_runner.failures import BAD_REQUEST, EXCEPTION, Failure, failure_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 _SYNC = Struct("<QQ32s")
-_unseeded: WeakSet[Random] = WeakSet()
+_unseeded: dict[int, ref[Random]] = {}
+_draw_seed: Callable[[Random], object]
 
 
 def watch(random_class: type[Random], namespace: dict[str, object]) -> None:
     """Keep track of generators without a seed; run at the end of module `random`."""
+    global _draw_seed
     plain_seed = random_class.seed
     plain_setstate = random_class.setstate
+    # The C generator's own method: short, and it seeds from the kernel.
+    _draw_seed = random_class.__mro__[1].seed  # type: ignore[attr-defined]
 
     def seed(self: Random, a: int | float | str | bytes | None = None, version: int = 2) -> None:
         plain_seed(self, a, version)
         if a is None:
-            _unseeded.add(self)
+            _unseeded[id(self)] = ref(self)
         else:
-            _unseeded.discard(self)
+            _unseeded.pop(id(self), None)
 
     def setstate(self: Random, state: tuple[object, ...]) -> None:
         plain_setstate(self, state)
-        _unseeded.discard(self)
+        _unseeded.pop(id(self), None)
 
-    random_class.seed = seed  # type: ignore[method-assign]
-    random_class.setstate = setstate  # type: ignore[method-assign]
+    random_class.seed = seed  # type: ignore[method-assign, assignment]
+    random_class.setstate = setstate  # type: ignore[method-assign, assignment]
     instance = namespace["_inst"]
     assert isinstance(instance, random_class)
-    _unseeded.add(instance)
+    _unseeded[id(instance)] = ref(instance)
     namespace["seed"] = instance.seed
     namespace["setstate"] = instance.setstate
 
 
 def renew(payload: bytes) -> None:
-    """Act on a SYNC payload: u64 wall clock in ns, u64 generation, 32 bytes (not for us)."""
+    """Act on a SYNC payload: u64 wall clock in ns, u64 generation, 32 bytes that are not for us."""
+    if len(payload) != _SYNC.size:
+        raise Failure(BAD_REQUEST, f"a SYNC payload has {_SYNC.size} bytes, not {len(payload)}")
     seuss._generation = _SYNC.unpack(payload)[1]
-    for generator in list(_unseeded):
-        generator.seed()
+    for key, reference in list(_unseeded.items()):
+        generator = reference()
+        if generator is None:
+            del _unseeded[key]
+        else:
+            _draw_seed(generator)
+            generator.gauss_next = None
     uuid = sys.modules.get("uuid")
     if uuid is not None:
-        uuid.__dict__.update(_node=None, _last_timestamp=None)
+        uuid._node = uuid._last_timestamp = None  # type: ignore[attr-defined]
     for callback in seuss._callbacks:
         try:
             callback()
         except BaseException as error:
-            from seuss_runner.failures import EXCEPTION, failure_of
-
             failure = failure_of(error, EXCEPTION)
             print(f"seuss: on_restore: {failure.traceback or failure.message}", file=sys.stderr)

@@ -1,23 +1,25 @@
-"""The runner's loop: one request after the other on descriptor 3."""
+"""The runner's loop: one request after the other on descriptor 3 (types: wire format v1)."""
 
 from __future__ import annotations
 
 import gc
-import os
 import sys
+from posix import uname
 
-from seuss_runner import failures, frames
-from seuss_runner.channel import Channel, Disconnected
+from _seuss_channel import Channel, ProtocolError
+
+from seuss_runner import failures
 from seuss_runner.failures import Failure
-from seuss_runner.frames import ProtocolError
 from seuss_runner.invocation import decode_object, flush, invoke
 from seuss_runner.jsontext import encode
 from seuss_runner.loader import Function, load
-from seuss_runner.optimise import MODULES, optimise, settle
+from seuss_runner.optimise import MODULES, import_all, rehearse, settle
 from seuss_runner.renewal import renew
 
 STREAM = 3
-_STATUS_PROTOCOL = 71
+SYNC, OPTIMISE, LOAD, INVOKE, UNLOAD = 0x01, 0x02, 0x03, 0x04, 0x05
+READY, DONE, LOADED, RESULT, ERROR = 0x81, 0x82, 0x83, 0x84, 0x85
+_STATUS_STREAM_LOST = 71
 
 
 class Runner:
@@ -29,40 +31,42 @@ class Runner:
 
     def announce(self) -> None:
         """Tell the peer that the interpreter is up."""
-        system = os.uname()
+        system = uname()
         ready = {
             "kernel": f"{system.sysname} {system.release}",
             "runtime": "python",
             "version": sys.version.split()[0],
         }
-        self._channel.send(frames.READY, 0, encode(ready))
+        self._channel.send(READY, 0, encode(ready))
 
-    def serve(self) -> None:
-        """Answer requests until the peer closes the stream."""
-        receive, send = self._channel.receive, self._channel.send
-        while True:
-            kind, request, payload = receive()
-            try:
-                if kind == frames.INVOKE:
-                    if self._function is None:
-                        raise Failure(failures.BAD_REQUEST, "no function is loaded: LOAD one first")
-                    send(frames.RESULT, request, invoke(self._function.main, payload))
-                elif kind == frames.SYNC:
-                    renew(payload)
-                elif kind == frames.LOAD:
-                    self._load(payload)
-                    send(frames.LOADED, request, b"{}")
-                elif kind == frames.UNLOAD:
-                    self._unload()
-                    gc.collect()
-                    send(frames.DONE, request, b"{}")
-                elif kind == frames.OPTIMISE:
-                    self._optimise(payload)
-                    send(frames.DONE, request, b"{}")
-                else:
-                    raise Failure(failures.BAD_REQUEST, f"frame type {kind:#x} is not for a runner")
-            except Failure as failure:
-                send(frames.ERROR, request, _told(failure))
+    def answer(self) -> bool:
+        """Wait for one request and answer it; return False when the peer closed the stream."""
+        frame = self._channel.receive()
+        if frame is None:
+            return False
+        kind, request, payload = frame
+        try:
+            if kind == INVOKE:
+                if self._function is None:
+                    raise Failure(failures.BAD_REQUEST, "no function is loaded: LOAD one first")
+                self._channel.send(RESULT, request, invoke(self._function.main, payload))
+            elif kind == SYNC:
+                renew(payload)
+            elif kind == LOAD:
+                self._load(payload)
+                self._channel.send(LOADED, request, "{}")
+            elif kind == UNLOAD:
+                self._unload()
+                gc.collect()
+                self._channel.send(DONE, request, "{}")
+            elif kind == OPTIMISE:
+                self._optimise(payload)
+                self._channel.send(DONE, request, "{}")
+            else:
+                raise Failure(failures.BAD_REQUEST, f"frame type {kind:#x} is not for a runner")
+        except Failure as failure:
+            self._channel.send(ERROR, request, _told(failure))
+        return True
 
     def _load(self, payload: bytes) -> None:
         self._unload()
@@ -81,10 +85,12 @@ class Runner:
         modules = decode_object(payload, "OPTIMISE request's contents").get("modules", MODULES)
         if not (isinstance(modules, list) and all(isinstance(name, str) for name in modules)):
             raise Failure(failures.BAD_REQUEST, "modules is no list of names")
-        optimise(modules)
+        import_all(modules)
+        rehearse(Runner)
+        settle()
 
 
-def _told(failure: Failure) -> bytes:
+def _told(failure: Failure) -> str:
     return encode(
         {"kind": failure.kind, "message": failure.message, "traceback": failure.traceback}
     )
@@ -107,10 +113,9 @@ def main() -> int:
     runner = Runner(Channel(STREAM))
     try:
         runner.announce()
-        runner.serve()
-    except Disconnected:
-        return 0
+        while runner.answer():
+            pass
     except (ProtocolError, OSError) as error:
         print(f"seuss: the request stream is lost: {error}", file=sys.stderr)
-        return _STATUS_PROTOCOL
+        return _STATUS_STREAM_LOST
     return 0
