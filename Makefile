@@ -33,7 +33,7 @@ test-unit: setup ## Run the Python tests that need no QEMU and no image (seconds
 	@$(BIN)/pytest tests/unit
 
 test-host: setup ## Run the C++ unit tests on the host
-	@$(MAKE) -C ebbrt_image/host_tests BUILD=$(BUILD) test
+	@$(MAKE) -C ebbrt_image/host_tests BUILD=$(BUILD)/host_tests PYTHON=$(PYTHON) test
 
 test-image: setup ## Boot each test image in QEMU and check its verdict
 	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) boot-tests
