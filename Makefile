@@ -19,14 +19,14 @@ help: ## Show this text
 setup: $(VENV)/.ready ## Install the Debian packages (as root) and make .venv
 
 image: setup ## Build the guest image build/ebbrt-python.elf and the boot tests' images
-	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) all
+	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) all boot-tests
 
 experiments: image ## Run the experiment suite; figures and report go to results/<time>/
 	@$(BIN)/seuss experiments run latency
 
-test: lint test-host test-image test-python ## Run every test: lint, C++ on the host, bootable images, Python with real QEMU
+test: lint test-host test-python ## Run every test: lint, C++ on the host, bootable images, Python with real QEMU
 
-test-python: image ## Run all Python tests: unit, integration with real QEMU, faults
+test-python: image ## Run all that pytest runs: unit, bootable images, integration with real QEMU, faults
 	@$(BIN)/pytest
 
 test-unit: setup ## Run the Python tests that need no QEMU and no image (seconds)
@@ -35,8 +35,9 @@ test-unit: setup ## Run the Python tests that need no QEMU and no image (seconds
 test-host: setup ## Run the C++ unit tests on the host
 	@$(MAKE) -C ebbrt_image/host_tests BUILD=$(BUILD)/host_tests PYTHON=$(PYTHON) test
 
-test-image: setup ## Boot each test image in QEMU and check its verdict
-	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) boot-tests
+test-image: setup ## Boot the guest's test images in QEMU, on each machine type and number of cores
+	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) boot-tests
+	@$(BIN)/pytest tests/integration/image
 
 lint: lint-python lint-cpp ## Check format, style and types of the whole code
 

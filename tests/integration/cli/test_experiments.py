@@ -1,0 +1,39 @@
+"""The latency experiment, cut short, with real QEMU: every cell gives right answers."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+
+import pytest
+
+from experiments import latency, report
+from experiments.plots import latency as plot
+from experiments.recording import Recording
+from experiments.requirements import check
+from orchestrator.settings import Settings
+
+
+def test_one_round(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "DISK_FUNCTIONS", 3)
+    plan = latency.Plan(Settings(), rounds=1, quick=True, seed=1)
+    stages: list[str] = []
+    recording = asyncio.run(latency.run(plan, tmp_path, lambda label, *_: stages.append(label)))
+
+    assert recording.failures() == []
+    assert recording.unavailable == {}
+    assert all(len(recording.latencies(cell)) == 1 for cell in latency.cells())
+    assert recording.disk is not None
+    assert recording.disk.functions == 3
+    # The disk's promise is of 100 functions, so three are not judged.
+    assert [item.passed is None for item in check(recording)] == [False] * 5 + [True]
+
+    assert Recording.load(tmp_path) == recording
+    assert "What did not work" not in report.render(recording)
+    assert all(path.stat().st_size for path in plot.draw(recording, tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "latency.csv",
+        "latency.json",
+        "latency.pdf",
+        "latency.png",
+    ]
