@@ -1,0 +1,58 @@
+#include "files/Device.h"
+
+#include <algorithm>
+
+#include "files/Place.h"
+
+void ebbrt::FillStat(DeviceNumber number, abi::Stat& stat) {
+  constexpr std::uint32_t kPermissions = 0666;
+  constexpr std::int64_t kBlockSize = 4096;
+  stat = {};
+  stat.device = kSpecialDevice;
+  // Far from the numbers of the special directories.
+  stat.inode = static_cast<std::uint64_t>(number);
+  stat.mode = abi::kModeCharacter | kPermissions;
+  stat.links = 1;
+  stat.special_device = static_cast<std::uint64_t>(number);
+  stat.block_size = kBlockSize;
+}
+
+ebbrt::Result<std::uint64_t> ebbrt::Device::Seek(std::int64_t, int) {
+  return std::uint64_t{0};
+}
+
+ebbrt::Result<void> ebbrt::Device::GetStat(abi::Stat& stat) const {
+  FillStat(number_, stat);
+  return {};
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::Device::DoWrite(std::span<const std::byte> bytes) {
+  return bytes.size();
+}
+
+ebbrt::Result<std::size_t> ebbrt::Device::DoPRead(std::span<std::byte> bytes,
+                                                  std::uint64_t) {
+  return DoRead(bytes);
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::Device::DoPWrite(std::span<const std::byte> bytes, std::uint64_t) {
+  return DoWrite(bytes);
+}
+
+ebbrt::Result<std::size_t> ebbrt::NullDevice::DoRead(std::span<std::byte>) {
+  return std::size_t{0};
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::ZeroDevice::DoRead(std::span<std::byte> bytes) {
+  std::fill(bytes.begin(), bytes.end(), std::byte{0});
+  return bytes.size();
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::RandomDevice::DoRead(std::span<std::byte> bytes) {
+  fill_(bytes);
+  return bytes.size();
+}

@@ -1,0 +1,207 @@
+#include "files/TmpInode.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "lib/Assert.h"
+
+namespace {
+
+constexpr std::uint64_t kPageSize = ebbrt::PageSource::kPageSize;
+
+}  // namespace
+
+ebbrt::Result<ebbrt::RefPtr<ebbrt::TmpInode>>
+ebbrt::TmpInode::Create(RefPtr<TmpStorage> storage, std::uint32_t mode) {
+  auto number = storage->TakeInode();
+  if (number == 0)
+    return Errno::kNoSpace;
+  return RefPtr<TmpInode>::Adopt(
+      new TmpInode(std::move(storage), mode, number));
+}
+
+ebbrt::TmpInode::TmpInode(RefPtr<TmpStorage> storage, std::uint32_t mode,
+                          std::uint64_t number)
+    : storage_(std::move(storage)), number_(number), mode_(mode),
+      accessed_(storage_->Now()), modified_(accessed_), changed_(accessed_) {}
+
+ebbrt::TmpInode::~TmpInode() {
+  // A tree may be deep, and kernel stacks are not: descendants that would die
+  // with us are taken apart here, one by one.
+  Vector<RefPtr<TmpInode>> dying;
+  auto take_children = [&dying](TmpInode& directory) {
+    for (auto& child : directory.children_) {
+      child.inode->parent_ = nullptr;
+      child.inode->removed_ = true;
+      dying.PushBack(std::move(child.inode));
+    }
+    directory.children_.Clear();
+  };
+  take_children(*this);
+  while (!dying.empty()) {
+    auto inode = dying.PopBack();
+    if (inode->ref_count() == 1)
+      take_children(*inode);
+  }
+  pages_.ForEach(
+      [this](std::uint64_t, std::byte* page) { storage_->FreePage(page); });
+  storage_->ReturnInode();
+}
+
+void ebbrt::TmpInode::touch() {
+  modified_ = storage_->Now();
+  changed_ = modified_;
+}
+
+void ebbrt::TmpInode::set_permissions(std::uint32_t permissions) {
+  mode_ = (mode_ & abi::kModeTypeMask) | (permissions & abi::kModePermissions);
+  changed_ = storage_->Now();
+}
+
+void ebbrt::TmpInode::set_times(const abi::TimeSpec& accessed,
+                                const abi::TimeSpec& modified) {
+  accessed_ = accessed;
+  modified_ = modified;
+  changed_ = storage_->Now();
+}
+
+void ebbrt::TmpInode::FillStat(abi::Stat& stat) const {
+  constexpr std::uint64_t kBlockSize = 512;
+  stat = {};
+  stat.inode = number_;
+  stat.mode = mode_;
+  stat.links = removed_ ? 0 : 1;
+  if (is_directory() && !removed_) {
+    // As on Linux: one from the parent, one from ".", one from each "..".
+    auto directories = std::count_if(
+        children_.begin(), children_.end(),
+        [](const Child& child) { return child.inode->is_directory(); });
+    stat.links = 2 + static_cast<std::uint64_t>(directories);
+  }
+  stat.size = static_cast<std::int64_t>(size_);
+  stat.block_size = kPageSize;
+  stat.blocks =
+      static_cast<std::int64_t>(pages_.size() * (kPageSize / kBlockSize));
+  stat.accessed = accessed_;
+  stat.modified = modified_;
+  stat.changed = changed_;
+}
+
+std::size_t ebbrt::TmpInode::Read(std::uint64_t offset,
+                                  std::span<std::byte> bytes) const {
+  if (offset >= size_)
+    return 0;
+  auto total = std::min<std::uint64_t>(bytes.size(), size_ - offset);
+  for (std::uint64_t done = 0; done < total;) {
+    auto start = (offset + done) % kPageSize;
+    auto count = std::min(total - done, kPageSize - start);
+    auto page = PageAt((offset + done) / kPageSize);
+    if (page != nullptr)
+      std::memcpy(bytes.data() + done, page + start, count);
+    else
+      std::memset(bytes.data() + done, 0, count);
+    done += count;
+  }
+  return total;
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::TmpInode::Write(std::uint64_t offset, std::span<const std::byte> bytes) {
+  if (bytes.empty())
+    return std::size_t{0};
+  if (offset >= kMaxSize)
+    return Errno::kFileTooBig;
+  auto total = std::min<std::uint64_t>(bytes.size(), kMaxSize - offset);
+  std::uint64_t done = 0;
+  while (done < total) {
+    auto page = page_for_write((offset + done) / kPageSize);
+    if (page == nullptr)
+      break;
+    auto start = (offset + done) % kPageSize;
+    auto count = std::min(total - done, kPageSize - start);
+    std::memcpy(page + start, bytes.data() + done, count);
+    done += count;
+  }
+  if (done == 0)
+    return Errno::kNoSpace;
+  size_ = std::max(size_, offset + done);
+  touch();
+  return done;
+}
+
+ebbrt::Result<void> ebbrt::TmpInode::Truncate(std::uint64_t size) {
+  if (size > kMaxSize)
+    return Errno::kFileTooBig;
+  if (size < size_) {
+    auto kept_pages = (size + kPageSize - 1) / kPageSize;
+    Vector<std::uint64_t> cut;
+    pages_.ForEach([&](std::uint64_t index, std::byte* page) {
+      if (index < kept_pages)
+        return;
+      cut.PushBack(index);
+      storage_->FreePage(page);
+    });
+    for (auto index : cut)
+      pages_.Erase(index);
+    // What lies beyond the end must read as zeros if the file grows again.
+    auto last = pages_.Find(size / kPageSize);
+    auto start = size % kPageSize;
+    if (start != 0 && last != nullptr)
+      std::memset(*last + start, 0, kPageSize - start);
+  }
+  size_ = size;
+  touch();
+  return {};
+}
+
+const std::byte* ebbrt::TmpInode::PageAt(std::uint64_t index) const {
+  auto page = pages_.Find(index);
+  return page == nullptr ? nullptr : *page;
+}
+
+std::byte* ebbrt::TmpInode::page_for_write(std::uint64_t index) {
+  auto found = pages_.Find(index);
+  if (found != nullptr)
+    return *found;
+  auto page = storage_->AllocatePage();
+  if (page != nullptr)
+    pages_.Insert(index, page);
+  return page;
+}
+
+ebbrt::TmpInode::Child* ebbrt::TmpInode::FindChild(std::string_view name) {
+  for (auto& child : children_)
+    if (child.name == name)
+      return &child;
+  return nullptr;
+}
+
+void ebbrt::TmpInode::AddChild(std::string_view name, RefPtr<TmpInode> child) {
+  kassert(is_directory() && FindChild(name) == nullptr);
+  child->removed_ = false;
+  child->changed_ = storage_->Now();
+  child->parent_ = this;
+  children_.PushBack({String(name), std::move(child), next_cookie_++});
+  touch();
+}
+
+ebbrt::RefPtr<ebbrt::TmpInode>
+ebbrt::TmpInode::RemoveChild(std::string_view name) {
+  auto child = FindChild(name);
+  kbugon(child == nullptr, "no such file to remove");
+  auto inode = std::move(child->inode);
+  inode->removed_ = true;
+  inode->changed_ = storage_->Now();
+  inode->parent_ = nullptr;
+  // Keeps the order, on which the readers' cookies rely.
+  children_.Erase(static_cast<std::size_t>(child - children_.begin()));
+  touch();
+  return inode;
+}
+
+std::string_view ebbrt::TmpInode::NameOf(const TmpInode& wanted) const {
+  for (auto& child : children_)
+    if (child.inode.get() == &wanted)
+      return child.name;
+  kabort("directory does not hold the file");
+}

@@ -1,0 +1,98 @@
+// A file or directory of /tmp. It lives as long as a directory names it or a
+// descriptor holds it, so a file that is deleted while open keeps its data.
+#ifndef EBBRT_FILES_TMPINODE_H_
+#define EBBRT_FILES_TMPINODE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "files/Abi.h"
+#include "files/TmpStorage.h"
+#include "lib/HashMap.h"
+#include "lib/RefCounted.h"
+#include "lib/Result.h"
+#include "lib/String.h"
+#include "lib/Vector.h"
+
+namespace ebbrt {
+
+class TmpInode : public RefCounted<TmpInode> {
+ public:
+  static constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 40;
+
+  struct Child {
+    String name;
+    RefPtr<TmpInode> inode;
+    // Grows with every entry made, so a reader of the directory finds its place
+    // again after others came and went.
+    std::uint64_t cookie;
+  };
+
+  // `mode` carries the type. kNoSpace when there are too many inodes.
+  static Result<RefPtr<TmpInode>> Create(RefPtr<TmpStorage> storage,
+                                         std::uint32_t mode);
+  ~TmpInode();
+
+  bool is_directory() const {
+    return (mode_ & abi::kModeTypeMask) == abi::kModeDirectory;
+  }
+  std::uint64_t number() const { return number_; }
+  std::uint32_t mode() const { return mode_; }
+  std::uint64_t size() const { return size_; }
+  void set_permissions(std::uint32_t permissions);
+  void set_times(const abi::TimeSpec& accessed, const abi::TimeSpec& modified);
+  void FillStat(abi::Stat& stat) const;
+
+  // Files. Holes read as zeros and take no page. Write stores what fits and
+  // returns how much that was; kNoSpace when nothing did.
+  std::size_t Read(std::uint64_t offset, std::span<std::byte> bytes) const;
+  Result<std::size_t> Write(std::uint64_t offset,
+                            std::span<const std::byte> bytes);
+  Result<void> Truncate(std::uint64_t size);
+  // Null for a hole. The page may go away with the next Truncate.
+  const std::byte* PageAt(std::uint64_t index) const;
+
+  // Directories.
+  TmpInode* parent() const { return parent_; }
+  const Vector<Child>& children() const { return children_; }
+  // Was taken out of its directory, or never put into one.
+  bool removed() const { return removed_; }
+  // For the one directory that has no parent and is not removed.
+  void MarkRoot() { removed_ = false; }
+  Child* FindChild(std::string_view name);
+  // The name must be free.
+  void AddChild(std::string_view name, RefPtr<TmpInode> child);
+  // The name must be there.
+  RefPtr<TmpInode> RemoveChild(std::string_view name);
+  // The name of `child`, which must be one.
+  std::string_view NameOf(const TmpInode& child) const;
+
+ private:
+  TmpInode(RefPtr<TmpStorage> storage, std::uint32_t mode,
+           std::uint64_t number);
+
+  std::byte* page_for_write(std::uint64_t index);
+  void touch();
+
+  RefPtr<TmpStorage> storage_;
+  std::uint64_t number_;
+  std::uint32_t mode_;
+  abi::TimeSpec accessed_;
+  abi::TimeSpec modified_;
+  abi::TimeSpec changed_;
+  bool removed_ = true;
+
+  std::uint64_t size_ = 0;
+  HashMap<std::byte*> pages_;
+
+  // The directory that names this one; it holds us, not we it.
+  TmpInode* parent_ = nullptr;
+  Vector<Child> children_;
+  std::uint64_t next_cookie_ = 0;
+};
+
+}  // namespace ebbrt
+
+#endif  // EBBRT_FILES_TMPINODE_H_

@@ -1,0 +1,55 @@
+// What all files of one /tmp share: where pages come from, how much may be
+// used, and the clock. Every inode holds on to it, so a file that is still open
+// may outlive the TmpFs it was made in.
+#ifndef EBBRT_FILES_TMPSTORAGE_H_
+#define EBBRT_FILES_TMPSTORAGE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "files/Abi.h"
+#include "files/PageSource.h"
+#include "lib/RefCounted.h"
+
+namespace ebbrt {
+
+class TmpStorage : public RefCounted<TmpStorage> {
+ public:
+  // Nanoseconds of Unix time.
+  using Clock = std::uint64_t (*)();
+
+  struct Limits {
+    std::size_t pages;
+    std::size_t inodes;
+  };
+
+  // `pages` must outlive this object.
+  TmpStorage(PageSource& pages, Clock clock, Limits limits);
+  ~TmpStorage();
+
+  // A zeroed page; null when the limit is reached or there is no memory.
+  std::byte* AllocatePage();
+  void FreePage(std::byte* page);
+
+  // The number of a new inode, or 0 when there are too many.
+  std::uint64_t TakeInode();
+  void ReturnInode();
+
+  abi::TimeSpec Now() const;
+
+  std::size_t pages_used() const { return pages_used_; }
+  std::size_t inodes_used() const { return inodes_used_; }
+  const Limits& limits() const { return limits_; }
+
+ private:
+  PageSource& pages_;
+  Clock clock_;
+  Limits limits_;
+  std::size_t pages_used_ = 0;
+  std::size_t inodes_used_ = 0;
+  std::uint64_t last_number_ = 0;
+};
+
+}  // namespace ebbrt
+
+#endif  // EBBRT_FILES_TMPSTORAGE_H_
