@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapshot_store.durable import locked, open_directory, remove_path, sync_directory, write_file
+from snapshot_store.durable import locked, open_directory, sync_directory, write_file
 from snapshot_store.errors import InvalidDraftError
 from snapshot_store.format import Layout, page_chunks
 from snapshot_store.manifest import (
@@ -116,17 +116,20 @@ def write_data(aside: Aside, draft: Draft, layout: Layout) -> dict[str, Checksum
 def publish(aside: Aside, manifest: Manifest, places: Places) -> Manifest:
     """Complete the directory and rename it into place; the caller holds the store's lock.
 
-    A damaged snapshot of the same id makes way. Raises OSError.
+    If there is a damaged snapshot of that id, its files are replaced one by one: the same id means
+    the same bytes, so that every moment leaves it as it was or better. Raises OSError.
     """
     complete = identify(manifest)
     write_file(aside.descriptor, MANIFEST_NAME, [encode(complete)])
     os.fsync(aside.descriptor)
     target = places.snapshots / complete.id
-    damaged = set_aside(target, places) if os.path.lexists(target) else None
-    aside.path.rename(target)
-    sync_directory(places.snapshots)
-    if damaged is not None:
-        remove_path(damaged)
+    if target.is_dir():
+        for name in (*DATA_NAMES, MANIFEST_NAME):
+            (aside.path / name).replace(target / name)
+        sync_directory(target)
+    else:
+        aside.path.rename(target)
+        sync_directory(places.snapshots)
     return complete
 
 

@@ -25,7 +25,6 @@ from snapshot_store.errors import (
     CorruptSnapshotError,
     HasChildrenError,
     StoreError,
-    UnknownSnapshotError,
 )
 from snapshot_store.format import lay_out
 from snapshot_store.manifest import FieldError, content_digest, is_id
@@ -261,7 +260,7 @@ class SnapshotStore:
         for twin in self._select({"content": content_digest(plan)}):
             try:
                 return self.open(twin.id, verify=True)
-            except (CorruptSnapshotError, UnknownSnapshotError):
+            except CorruptSnapshotError:
                 # The same time gives the same id: the whole copy takes the damaged one's place.
                 plan = replace(plan, created=twin.created)
         manifest = publish(aside, plan, self._places)

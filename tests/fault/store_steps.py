@@ -20,6 +20,7 @@ STEPS = (
     (os, "fsync"),
     (os, "mkdir"),
     (os, "rename"),
+    (os, "replace"),
     (os, "unlink"),
     (os, "rmdir"),
     (fcntl, "flock"),

@@ -99,11 +99,12 @@ def test_same_content_gives_the_same_snapshot(
     assert len(store.list()) == 2
 
 
+@pytest.mark.parametrize("file", ["manifest.json", "pages.idx", "pages.bin", "state.bin"])
 def test_damaged_snapshot_is_healed_by_its_own_content(
-    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     base, function, _ = grown(store)
-    flip(base.path / "pages.bin")
+    flip(base.path / file)
     assert not store.verify(function.id).ok
     monkeypatch.setattr(time, "time", lambda: 4e9)
     assert store.commit(base_draft()).manifest == base.manifest
