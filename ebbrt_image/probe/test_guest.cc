@@ -160,6 +160,10 @@ uint32 Obey(const Command& command) {
         memory[page * kPageSize + at] =
             static_cast<uint8>(command.value + page + at % 251);
     return command.count;
+  case 'z':  // clear whole pages
+    for (uint32 at = 0; at < command.count * kPageSize; ++at)
+      memory[at] = 0;
+    return command.count;
   case 's':  // add up the bytes of `count` pages
     for (uint32 at = 0; at < command.count * kPageSize; ++at)
       sum = sum * 31 + memory[at];

@@ -1,0 +1,69 @@
+"""kill -9 of the process that runs machines: QEMU must go with it."""
+
+from __future__ import annotations
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+DEADLINE_S = 20.0
+
+HOST = """
+import asyncio
+from orchestrator.accelerator import Accelerator
+from orchestrator.capture import HeldCapture, capture_full
+from orchestrator.command_line import Hardware
+from orchestrator.machine import Machine
+from orchestrator.restore import Origin, restore
+
+async def main():
+    hardware = Hardware(Accelerator("tcg", "max", "TCG, for tests.", {}), memory_mib=64)
+    booted = Machine(hardware)
+    await booted.start()
+    base = await capture_full(booted)
+    origin = Origin(base.blocks, base.pages, base.state)
+    waiting = origin.machine(hardware)
+    await waiting.start()
+    armed = origin.machine(hardware, paused=True)
+    await armed.start()
+    await restore(armed, origin)
+    await HeldCapture(armed, origin).arm()
+    print(booted.pid, waiting.pid, armed.pid, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of this id is alive; a zombie that waits for init is not."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_machine_outlives_its_orchestrator(how: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOST],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as host:
+        assert host.stdout is not None
+        machines = [int(word) for word in host.stdout.readline().split()]
+        assert len(machines) == 3 and all(runs(pid) for pid in machines)
+        host.send_signal(how)
+        host.wait(DEADLINE_S)
+    deadline = time.monotonic() + DEADLINE_S
+    while any(runs(pid) for pid in machines) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not [pid for pid in machines if runs(pid)]

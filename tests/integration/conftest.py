@@ -1,0 +1,36 @@
+"""Guests and hardware for the tests with real QEMU."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import pytest
+
+from orchestrator.accelerator import TCG_CPU, Accelerator
+from orchestrator.command_line import Hardware
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build"
+
+
+@pytest.fixture(scope="session")
+def small_guests() -> pathlib.Path:
+    """The folder with accelerator-probe.elf and test-guest.elf, built if they are not."""
+    subprocess.run(
+        ["make", "--silent", "-C", str(ROOT / "ebbrt_image" / "probe"), f"BUILD={BUILD}"],
+        check=True,
+    )
+    return BUILD
+
+
+@pytest.fixture(scope="session")
+def test_guest(small_guests: pathlib.Path) -> pathlib.Path:
+    """The guest that obeys `guests.obey`."""
+    return small_guests / "test-guest.elf"
+
+
+@pytest.fixture(scope="session")
+def hardware() -> Hardware:
+    """A small microvm under TCG, which every machine can run."""
+    return Hardware(Accelerator("tcg", TCG_CPU, "TCG, for tests.", {}), memory_mib=64)

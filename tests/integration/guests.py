@@ -1,0 +1,69 @@
+"""Speaks to the test guest (ebbrt_image/probe/test_guest.cc) and looks at machines from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import struct
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.machine import Machine
+from snapshot_store.pageset import PAGE_SIZE
+
+ANSWER_DEADLINE_S = 30.0
+FIRMWARE = slice(0xF0, 0x100)
+
+
+async def obey(
+    machine: Machine, operation: str, value: int = 0, page: int = 0, count: int = 0
+) -> tuple[int, int]:
+    """Have the guest do one thing; return its result and how many commands it has obeyed."""
+    await machine.send(struct.pack("<cBHII", operation.encode(), value, 0, page, count))
+    answer = b""
+    async with asyncio.timeout(ANSWER_DEADLINE_S):
+        while len(answer) < 8:
+            piece = await machine.unless_ended(machine.receive(8 - len(answer)))
+            assert piece, "the guest ended"
+            answer += piece
+    result, obeyed = struct.unpack("<II", answer)
+    return result, obeyed
+
+
+async def memory_of(machine: Machine, folder: pathlib.Path) -> npt.NDArray[np.uint8]:
+    """Have QEMU itself write out guest memory; return it in pages, shape (n, 4096).
+
+    The firmware shows in the last 64 KiB below 1 MiB and hides the RAM there; those pages are
+    returned as zero, which is what that RAM holds.
+    """
+    dump = folder / "memory"
+    size = machine.hardware.memory
+    await machine.execute("pmemsave", val=0, size=size, filename=str(dump))
+    pages = np.fromfile(dump, np.uint8).reshape(-1, PAGE_SIZE)
+    dump.unlink()
+    pages[FIRMWARE] = 0
+    assert len(pages) == size // PAGE_SIZE
+    return pages
+
+
+def children() -> set[int]:
+    """Return the ids of this process's children, the dead but unreaped ones too."""
+    found = set()
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == os.getpid():
+                found.add(int(entry.name))
+    return found
+
+
+def holdings() -> tuple[int, int, set[int]]:
+    """Return what this process holds: open descriptors, mapped RAM files, children."""
+    maps = pathlib.Path("/proc/self/maps").read_text()
+    descriptors = len(list(pathlib.Path("/proc/self/fd").iterdir()))
+    return descriptors, maps.count("memfd:seuss-ram"), children()
