@@ -32,6 +32,15 @@ class Lab:
         return self.version
 
 
+def write(path: pathlib.Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+
+
+def exists(path: pathlib.Path) -> bool:
+    return path.exists()
+
+
 def set_up(
     monkeypatch: pytest.MonkeyPatch,
     outcomes: dict[tuple[str, str], ProbeTimes | _Failure],
@@ -109,7 +118,7 @@ async def test_verdict_is_kept_until_something_changes(
     lab.version = "QEMU emulator version 8.0.0"
     await choose("auto", probe, cache)
     assert len(lab.runs) == 4
-    probe.write_bytes(b"another probe")
+    write(probe, b"another probe")
     await choose("auto", probe, cache)
     assert len(lab.runs) == 6
 
@@ -119,8 +128,7 @@ async def test_damaged_cache_only_means_measuring_again(
     monkeypatch: pytest.MonkeyPatch, probe: pathlib.Path, cache: pathlib.Path, damage: bytes
 ) -> None:
     lab = set_up(monkeypatch, {("tcg", "max"): SLOW, ("kvm", "host"): FAST})
-    cache.parent.mkdir()
-    cache.write_bytes(damage)
+    write(cache, damage)
     assert (await choose("auto", probe, cache)).name == "kvm"
     assert len(lab.runs) == 2
     assert (await choose("auto", probe, cache)).name == "kvm"
@@ -144,7 +152,7 @@ async def test_missing_probe_is_said_and_not_kept(
     set_up(monkeypatch, {})
     verdict = await choose("auto", tmp_path / "missing.elf", cache)
     assert verdict.name == "tcg" and "missing.elf is missing" in verdict.reason
-    assert not cache.exists()
+    assert not exists(cache)
 
 
 async def test_named_tcg_overrides(
