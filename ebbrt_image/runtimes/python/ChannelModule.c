@@ -192,8 +192,8 @@ static PyObject *Send(Channel *self, PyObject *const *arguments,
     payload = PyUnicode_AsUTF8AndSize(arguments[2], &length);
     if (!payload)
       return NULL;
-  } else if (PyBytes_AsStringAndSize(arguments[2], (char **)&payload,
-                                     &length) < 0) {
+  } else if (PyBytes_AsStringAndSize(arguments[2], (char **)&payload, &length) <
+             0) {
     return NULL;
   }
   Header header = {.version = kVersion,
@@ -257,8 +257,7 @@ PyMODINIT_FUNC PyInit__seuss_channel(void) {
       PyErr_NewException("_seuss_channel.ProtocolError", NULL, NULL);
   if (!protocol_error ||
       PyModule_AddObjectRef(module, "ProtocolError", protocol_error) < 0 ||
-      PyModule_AddType(module, &channel_type) < 0 ||
-      PyModule_AddIntConstant(module, "MAX_PAYLOAD", kMaxPayload) < 0) {
+      PyModule_AddType(module, &channel_type) < 0) {
     Py_DECREF(module);
     return NULL;
   }

@@ -22,7 +22,7 @@
   X(_multiprocessing)                                                          \
   X(_posixshmem)                                                               \
   X(_queue)                                                                    \
-  X(_seuss_channel)                                                           \
+  X(_seuss_channel)                                                            \
   X(_typing)                                                                   \
   X(_zoneinfo)                                                                 \
   X(audioop)                                                                   \

@@ -80,8 +80,7 @@ static void StartInterpreter(void) {
 
 static int RunRunner(void) {
   PyObject *module = PyImport_ImportModule("seuss_runner.serve");
-  PyObject *status =
-      module ? PyObject_CallMethod(module, "main", NULL) : NULL;
+  PyObject *status = module ? PyObject_CallMethod(module, "main", NULL) : NULL;
   if (!status) {
     PyErr_Print();
     Fail("runner", "it raised the exception above");

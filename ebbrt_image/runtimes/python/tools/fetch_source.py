@@ -1,9 +1,9 @@
 """Fetch the upstream tarball of Debian's CPython, without touching the machine's apt set-up.
 
-Debian's static library lacks some C modules of the standard library, so their sources are needed. A
-fresh machine has no source entries enabled; this makes a private copy of its enabled Debian entries,
-turned into source entries, and a private apt state. It therefore works as any user. apt checks the
-signature of the release and the checksum of the tarball; the checksum is checked once more here.
+Debian's static library lacks some C modules of the standard library, so their sources are needed.
+A fresh machine has no source entries enabled; this makes a private copy of its enabled Debian
+entries, turned into source entries, and a private apt state. It therefore works as any user. apt
+checks the release's signature and the tarball's checksum; the checksum is checked once more here.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ def installed_upstream() -> str:
 
 def parse_uris(text: str, upstream: str) -> Tarball:
     """Pick the original tarball of ``upstream`` out of ``apt-get --print-uris``."""
-    for match in re.finditer(r"^'[^']*' (\S+\.orig\.tar\.\w+) (\d+) SHA256:([0-9a-f]{64})", text, re.M):
+    for match in re.finditer(
+        r"^'[^']*' (\S+\.orig\.tar\.\w+) (\d+) SHA256:([0-9a-f]{64})", text, re.M
+    ):
         if match[1].startswith(f"{SOURCE}_{upstream}.orig."):
             return Tarball(match[1], int(match[2]), match[3])
     raise FetchError(

@@ -1,9 +1,9 @@
 """Freeze the standard library and the runner into read-only data of the interpreter's ELF.
 
 Every module becomes a marshalled code object in one blob (``frozen.bin``), found through a table
-(``FrozenTable.c``). Code objects are named ``<frozen json.decoder>``, so that tracebacks say where they
-are. Asserts are kept; docstrings and column tables of the library are left out, because they would
-only make the snapshots larger. A function's own code is compiled in the guest and keeps both.
+(``FrozenTable.c``). Code objects are named ``<frozen json.decoder>``, so that tracebacks say where
+they are. Asserts are kept; docstrings and column tables of the library are left out, because they
+would only make the snapshots larger. A function's own code is compiled in the guest and keeps both.
 """
 
 from __future__ import annotations
@@ -18,12 +18,64 @@ from pathlib import Path
 
 #: Left out, with all submodules: other packages' folders, and what has no meaning in a function.
 EXCLUDED = frozenset(
-    "test idlelib tkinter turtle turtledemo lib2to3 distutils ensurepip venv pydoc_data msilib "
-    "curses sqlite3 ctypes crypt antigravity this sitecustomize _distutils_system_mod _aix_support "
-    "_bootsubprocess _osx_support rlcompleter webbrowser nturl2path "
-    "__phello__ asyncio.windows_events asyncio.windows_utils asyncio.__main__ "
-    "multiprocessing.popen_spawn_win32 multiprocessing.sharedctypes dbm.gnu dbm.ndbm "
-    "encodings.mbcs encodings.oem _sysconfigdata__linux_x86_64-linux-gnu".split()
+    [
+        "test",
+        "idlelib",
+        "tkinter",
+        "turtle",
+        "turtledemo",
+        "lib2to3",
+        "distutils",
+        "ensurepip",
+        "venv",
+        "pydoc_data",
+        "msilib",
+        "curses",
+        "sqlite3",
+        "ctypes",
+        "crypt",
+        "antigravity",
+        "this",
+        "sitecustomize",
+        "_distutils_system_mod",
+        "_aix_support",
+        "_bootsubprocess",
+        "_osx_support",
+        "rlcompleter",
+        "webbrowser",
+        "nturl2path",
+        "__phello__",
+        "asyncio.windows_events",
+        "asyncio.windows_utils",
+        "asyncio.__main__",
+        "multiprocessing.popen_spawn_win32",
+        "multiprocessing.sharedctypes",
+        "dbm.gnu",
+        "dbm.ndbm",
+        "encodings.mbcs",
+        "encodings.oem",
+        "_sysconfigdata__linux_x86_64-linux-gnu",
+    ]
+)
+
+#: Already frozen inside libpython itself, as static objects that need no unmarshalling.
+CORE = frozenset(
+    [
+        "zipimport",
+        "abc",
+        "codecs",
+        "io",
+        "_collections_abc",
+        "_sitebuiltins",
+        "genericpath",
+        "ntpath",
+        "posixpath",
+        "os",
+        "site",
+        "stat",
+        "runpy",
+        "__hello__",
+    ]
 )
 
 #: Statements run at the end of a library module, in its own namespace.
@@ -96,7 +148,7 @@ def freeze(modules: list[Module], output: Path) -> None:
         + "\n    {NULL, NULL, 0, 0, NULL},\n};\n"
     )
     (output / "FrozenBlob.S").write_text(
-        "  .section .rodata.frozen, \"a\"\n  .balign 4096\n  .globl kBlob\nkBlob:\n"
+        '  .section .rodata.frozen, "a"\n  .balign 4096\n  .globl kBlob\nkBlob:\n'
         f'  .incbin "{output / "frozen.bin"}"\n'
         '  .balign 4096\n  .section .note.GNU-stack, "", @progbits\n'
     )
@@ -108,22 +160,15 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("folders", type=Path, nargs="+", help="folders whose modules are frozen")
     arguments = parser.parse_args()
-    core = frozenset(sys.stdlib_module_names) & frozenset(CORE)
     modules = [
         module
         for folder in arguments.folders
         for module in modules_under(folder)
-        if module.name not in core
+        if module.name not in CORE
     ]
     freeze(modules, arguments.output.resolve())
     return 0
 
-
-#: Already frozen inside libpython itself, as static objects that need no unmarshalling.
-CORE = (
-    "zipimport abc codecs io _collections_abc _sitebuiltins genericpath ntpath posixpath os site "
-    "stat runpy __hello__".split()
-)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -39,17 +39,23 @@ def shortened(text: str) -> str:
 
 def failure_of(error: BaseException, kind: str) -> Failure:
     """Return the Failure that tells of ``error``, raised by the function's own code."""
+    if isinstance(error, SystemExit):
+        return Failure(EXIT, f"the function ended itself with sys.exit({_told(error.code)})")
+    try:
+        return _described(error, kind)
+    except Exception as trouble:  # a hostile exception class, or no memory left to format it
+        return Failure(kind, f"{type(error).__name__} (untold: {type(trouble).__name__})")
+
+
+def _described(error: BaseException, kind: str) -> Failure:
     from traceback import TracebackException
 
     report = TracebackException(type(error), error, error.__traceback__, compact=True)
     _hide_own_frames(report)
-    lines = list(report.format_exception_only())
-    if isinstance(error, SystemExit):
-        return Failure(EXIT, f"the function ended itself with sys.exit({_told(error.code)})")
     if isinstance(error, SyntaxError):
         message = f"{error.filename}, line {error.lineno}: {error.msg}"
     else:
-        message = lines[0].rstrip("\n") if len(lines) == 1 else "".join(lines).rstrip("\n")
+        message = "".join(report.format_exception_only()).rstrip("\n")
     return Failure(kind, message, shortened("".join(report.format())))
 
 

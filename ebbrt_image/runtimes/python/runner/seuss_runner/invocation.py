@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from _seuss_channel import MAX_PAYLOAD
-
 from seuss_runner import failures
 from seuss_runner.failures import Failure, failure_of
-
 from seuss_runner.jsontext import decode, encode
+
+MAX_RESULT = 8 << 20
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,10 +50,10 @@ def encode_result(result: object) -> str:
         text = encode(result)
     except ValueError as error:
         raise Failure(failures.BAD_RESULT, f"the result is no JSON: {error}") from None
-    if len(text) > MAX_PAYLOAD:
+    if len(text) > MAX_RESULT:
         raise Failure(
             failures.RESULT_TOO_LARGE,
-            f"the result is {len(text)} bytes of JSON, {MAX_PAYLOAD} are allowed",
+            f"the result is {len(text)} bytes of JSON, {MAX_RESULT} are allowed",
         )
     return text
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from _json import encode_basestring_ascii, make_encoder, make_scanner
 
 _SPACE = " \t\n\r"
+_TOO_DEEP = "the JSON text is nested too deeply"
+_MAX_DEPTH = 900
 
 
 def _refuse_constant(name: str) -> object:
@@ -31,7 +33,7 @@ def _refuse_object(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-_scan = make_scanner(_Rules())
+_scan = make_scanner(_Rules())  # type: ignore[arg-type]
 _encode = make_encoder(  # without a set of marks: a cycle shows as too deep, find_fault tells
     None, _refuse_object, encode_basestring_ascii, None, ":", ",", False, False, False
 )
@@ -50,7 +52,7 @@ def decode(data: bytes) -> object:
     except StopIteration:
         pass
     except RecursionError:
-        raise ValueError("the JSON text is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
     return _decode_padded(text)
 
 
@@ -61,6 +63,8 @@ def _decode_padded(text: str) -> object:
         value, end = _scan(text, start)
     except StopIteration as stop:
         raise ValueError(f"a JSON value is expected at character {stop.value}") from None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
     if text[end:].strip(_SPACE):
         raise ValueError(f"more text follows the JSON value at character {end}")
     return value
@@ -103,6 +107,3 @@ def find_fault(value: object) -> str | None:
         else:
             return f"{place} is of type {type(item).__name__}, which has no JSON form"
     return None
-
-
-_MAX_DEPTH = 900

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Main = Callable[[dict[str, object]], object]
 
-#: The name a function's file is imported under; not ``__main__``, so that its self-test stays asleep.
+#: The name of a function's file as a module; not ``__main__``, so that its self-test stays asleep.
 MODULE = "__function__"
 ENTRY = "__main__.py"
 _MAX_UNPACKED = 64 << 20
@@ -35,13 +35,14 @@ class SourceHolder:
 class Function:
     """A function in the interpreter: ``main`` is its entry; `unload` takes it out again."""
 
-    def __init__(self, main: Main, folder: str | None) -> None:
+    def __init__(self, main: Main, filename: str, folder: str | None) -> None:
         self.main = main
+        self._filename = filename
         self._folder = folder
 
     def unload(self) -> None:
         """Forget the function's modules and remove its unpacked files."""
-        _forget(self._folder)
+        _forget(self._filename, self._folder)
 
 
 def load(request: dict[str, object]) -> Function:
@@ -51,9 +52,9 @@ def load(request: dict[str, object]) -> Function:
     if not (isinstance(name, str) and isinstance(entry, str) and isinstance(code, str)):
         raise Failure(failures.BAD_REQUEST, "a LOAD request needs texts: name, main, format, code")
     folder = None
+    filename = name if name.endswith(".py") else f"{name}.py"
     try:
         if form == "source":
-            filename = name if name.endswith(".py") else f"{name}.py"
             source: str | bytes = code
         elif form == "zip":
             folder = _unpack(code, name)
@@ -63,9 +64,9 @@ def load(request: dict[str, object]) -> Function:
         else:
             raise Failure(failures.BAD_REQUEST, f"format is {form!r}, not 'source' or 'zip'")
         module = _execute(source, filename)
-        return Function(_entry(module, entry, filename), folder)
+        return Function(_entry(module, entry, filename), filename, folder)
     except BaseException:
-        _forget(folder)
+        _forget(filename, folder)
         raise
 
 
@@ -145,9 +146,12 @@ def _read(path: str, name: str) -> bytes:
         raise Failure(failures.NO_MAIN, f"{name} has no {ENTRY} at the top of the zip") from None
 
 
-def _forget(folder: str | None) -> None:
+def _forget(filename: str, folder: str | None) -> None:
     """Take out the modules that came with the function: its own file and those of its folder."""
     sys.modules.pop(MODULE, None)
+    lines = getattr(sys.modules.get("linecache"), "cache", {})
+    for path in [p for p in lines if p == filename or (folder and p.startswith(folder))]:
+        del lines[path]
     if folder is None:
         return
     import shutil

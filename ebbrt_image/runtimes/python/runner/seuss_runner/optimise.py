@@ -6,7 +6,6 @@ import gc
 from importlib import import_module
 
 from _seuss_channel import Channel
-
 from seuss_runner import failures
 from seuss_runner.failures import failure_of
 
@@ -15,12 +14,46 @@ if TYPE_CHECKING:
     from seuss_runner.serve import Runner
 
 #: What most functions import; used when the request names no modules.
-MODULES = (
-    "asyncio base64 collections contextlib copy csv dataclasses datetime decimal enum functools "
-    "hashlib hmac http.client io itertools json logging math operator os pathlib random re secrets "
-    "statistics string textwrap threading time traceback typing urllib.parse urllib.request uuid "
-    "zipfile zlib zoneinfo"
-).split()
+MODULES = [
+    "asyncio",
+    "base64",
+    "collections",
+    "contextlib",
+    "copy",
+    "csv",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
+    "functools",
+    "hashlib",
+    "hmac",
+    "http.client",
+    "io",
+    "itertools",
+    "json",
+    "logging",
+    "math",
+    "operator",
+    "os",
+    "pathlib",
+    "random",
+    "re",
+    "secrets",
+    "statistics",
+    "string",
+    "textwrap",
+    "threading",
+    "time",
+    "traceback",
+    "typing",
+    "urllib.parse",
+    "urllib.request",
+    "uuid",
+    "zipfile",
+    "zlib",
+    "zoneinfo",
+]
 
 #: Enough for CPython to specialise the code it runs, so that it does not write to it later.
 REHEARSALS = 24
@@ -57,7 +90,7 @@ def rehearse(runner_class: type[Runner]) -> None:
     from seuss_runner.serve import INVOKE, LOAD, SYNC, UNLOAD
 
     load = {"name": "rehearsal", "main": "main", "format": "source", "code": _DUMMY}
-    requests = [
+    requests: list[tuple[int, str | bytes]] = [
         (SYNC, bytes(_SYNC_SIZE)),
         (LOAD, json.dumps(load)),
         (INVOKE, json.dumps(_ARGUMENTS)),

@@ -1,8 +1,8 @@
 """Make a restored clone unlike its siblings: renew the random state that Python keeps to itself.
 
-The kernel renews its own generator, so `os.urandom`, `secrets`, `uuid4` and `SystemRandom` differ by
-themselves. Renewed here: every `random.Random` that was seeded without a value, the module's
-own generator among them, and the node and clock state of `uuid`. A generator seeded with a value, or
+The kernel renews its own generator, so `os.urandom`, `secrets`, `uuid4` and `SystemRandom` differ
+by themselves. Renewed here: every `random.Random` that was seeded without a value, the module's own
+generator among them, and the node and clock state of `uuid`. A generator seeded with a value, or
 set by `setstate`, keeps the sequence that was asked for. The hash seed of `str` and `bytes` cannot
 change once the interpreter runs: clones of one snapshot order their sets alike.
 """
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    _Seed = int | float | str | bytes | bytearray | None
+
 _SYNC = Struct("<QQ32s")
 _unseeded: dict[int, ref[Random]] = {}
 _draw_seed: Callable[[Random], object]
@@ -34,7 +36,7 @@ def watch(random_class: type[Random], namespace: dict[str, object]) -> None:
     # The C generator's own method: short, and it seeds from the kernel.
     _draw_seed = random_class.__mro__[1].seed  # type: ignore[attr-defined]
 
-    def seed(self: Random, a: int | float | str | bytes | None = None, version: int = 2) -> None:
+    def seed(self: Random, a: _Seed = None, version: int = 2) -> None:
         plain_seed(self, a, version)
         if a is None:
             _unseeded[id(self)] = ref(self)
@@ -45,8 +47,8 @@ def watch(random_class: type[Random], namespace: dict[str, object]) -> None:
         plain_setstate(self, state)
         _unseeded.pop(id(self), None)
 
-    random_class.seed = seed  # type: ignore[method-assign, assignment]
-    random_class.setstate = setstate  # type: ignore[method-assign, assignment]
+    random_class.seed = seed  # type: ignore[method-assign]
+    random_class.setstate = setstate  # type: ignore[method-assign]
     instance = namespace["_inst"]
     assert isinstance(instance, random_class)
     _unseeded[id(instance)] = ref(instance)
@@ -65,7 +67,7 @@ def renew(payload: bytes) -> None:
             del _unseeded[key]
         else:
             _draw_seed(generator)
-            generator.gauss_next = None
+            generator.gauss_next = None  # type: ignore[attr-defined]
     uuid = sys.modules.get("uuid")
     if uuid is not None:
         uuid._node = uuid._last_timestamp = None  # type: ignore[attr-defined]

@@ -7,7 +7,6 @@ import sys
 from posix import uname
 
 from _seuss_channel import Channel, ProtocolError
-
 from seuss_runner import failures
 from seuss_runner.failures import Failure
 from seuss_runner.invocation import decode_object, flush, invoke
@@ -66,6 +65,9 @@ class Runner:
                 raise Failure(failures.BAD_REQUEST, f"frame type {kind:#x} is not for a runner")
         except Failure as failure:
             self._channel.send(ERROR, request, _told(failure))
+        except Exception as error:
+            mishap = Failure(failures.EXCEPTION, f"the runner itself failed: {error!r}")
+            self._channel.send(ERROR, request, _told(mishap))
         return True
 
     def _load(self, payload: bytes) -> None:
@@ -74,7 +76,8 @@ class Runner:
             self._function = load(decode_object(payload, "LOAD request's contents"))
         finally:
             flush()
-        settle()
+        # Later collections then leave the pages of the loaded function clean.
+        gc.freeze()
 
     def _unload(self) -> None:
         if self._function is not None:
@@ -99,7 +102,6 @@ def _told(failure: Failure) -> str:
 def _add_builtins() -> None:
     """Add what `site` would: `exit` and `quit`, which many scripts use."""
     import builtins
-
     from _sitebuiltins import Quitter
 
     for name in ("exit", "quit"):
