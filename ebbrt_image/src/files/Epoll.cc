@@ -1,0 +1,168 @@
+#include "files/Epoll.h"
+
+namespace {
+
+constexpr std::uint32_t kAlwaysReported =
+    ebbrt::abi::kPollError | ebbrt::abi::kPollHangUp;
+constexpr std::uint32_t kBehaviour =
+    ebbrt::abi::kEpollEdge | ebbrt::abi::kEpollOneShot;
+
+}  // namespace
+
+class ebbrt::Epoll::Interest final : public DescriptorWatch,
+                                     public IntrusiveListHook<Epoll> {
+ public:
+  Interest(Epoll& epoll, int number, Descriptor& descriptor)
+      : epoll_(epoll), number_(number), descriptor_(descriptor) {
+    descriptor_.AddWatch(*this);
+  }
+
+  bool Means(int number, const Descriptor& descriptor) const {
+    return number_ == number && &descriptor_ == &descriptor;
+  }
+
+  // A new setting reports again what held before.
+  void Set(const abi::EpollEvent& event) {
+    event_ = event;
+    seen_ = 0;
+  }
+
+  // What is to be reported now.
+  std::uint32_t Pending() const {
+    auto ready = wanted();
+    if ((event_.events & abi::kEpollEdge) == 0)
+      return ready;
+    // Edge: a bit that did not hold last time, or something that happened
+    // since.
+    auto fresh = (ready & ~seen_) != 0 || seen_activity_ != activity();
+    return fresh ? ready : 0;
+  }
+
+  // Takes Pending() as reported.
+  void Report(abi::EpollEvent& event, std::uint32_t ready) {
+    event = {ready, event_.data};
+    if ((event_.events & abi::kEpollOneShot) != 0)
+      event_.events &= kBehaviour;
+  }
+
+  void Remember() {
+    seen_ = wanted();
+    seen_activity_ = activity();
+  }
+
+  void StopWatching() { descriptor_.RemoveWatch(*this); }
+  void DescriptorGone() override { epoll_.forget(*this); }
+
+ private:
+  std::uint32_t wanted() const {
+    auto mask = event_.events & ~kBehaviour;
+    // A one-shot that has fired reports nothing, not even errors.
+    if (mask == 0 && (event_.events & abi::kEpollOneShot) != 0)
+      return 0;
+    return descriptor_.Ready() & (mask | kAlwaysReported);
+  }
+  std::uint32_t activity() const { return descriptor_.activity(); }
+
+  Epoll& epoll_;
+  int number_;
+  Descriptor& descriptor_;
+  abi::EpollEvent event_{};
+  std::uint32_t seen_ = 0;
+  std::uint32_t seen_activity_ = 0;
+};
+
+ebbrt::Epoll::Epoll() : Descriptor(Kind::kEpoll, abi::kOpenReadWrite) {}
+
+ebbrt::Epoll::~Epoll() {
+  while (!interests_.empty()) {
+    auto& interest = interests_.front();
+    interest.StopWatching();
+    forget(interest);
+  }
+}
+
+ebbrt::Epoll::Interest* ebbrt::Epoll::find(int number,
+                                           const Descriptor& descriptor) {
+  for (auto& interest : interests_)
+    if (interest.Means(number, descriptor))
+      return &interest;
+  return nullptr;
+}
+
+void ebbrt::Epoll::forget(Interest& interest) {
+  interests_.Erase(interest);
+  --count_;
+  delete &interest;
+}
+
+ebbrt::Result<void> ebbrt::Epoll::Add(int number, Descriptor& descriptor,
+                                      const abi::EpollEvent& event) {
+  if (descriptor.kind() == Kind::kEpoll)
+    return Errno::kInvalid;
+  if (!descriptor.pollable())
+    return Errno::kPerm;
+  if (find(number, descriptor) != nullptr)
+    return Errno::kExists;
+  if (count_ == kMaxInterests)
+    return Errno::kNoSpace;
+  auto interest = new Interest(*this, number, descriptor);
+  interest->Set(event);
+  interests_.PushBack(*interest);
+  ++count_;
+  return {};
+}
+
+ebbrt::Result<void> ebbrt::Epoll::Modify(int number, Descriptor& descriptor,
+                                         const abi::EpollEvent& event) {
+  auto interest = find(number, descriptor);
+  if (interest == nullptr)
+    return Errno::kNoEntry;
+  interest->Set(event);
+  return {};
+}
+
+ebbrt::Result<void> ebbrt::Epoll::Remove(int number, Descriptor& descriptor) {
+  auto interest = find(number, descriptor);
+  if (interest == nullptr)
+    return Errno::kNoEntry;
+  interest->StopWatching();
+  forget(*interest);
+  return {};
+}
+
+std::size_t ebbrt::Epoll::Collect(std::span<abi::EpollEvent> events) {
+  std::size_t filled = 0;
+  // Every interest is looked at once; those reported go to the back, so that a
+  // small array does not always show the same ones.
+  auto left = count_;
+  auto next = interests_.begin();
+  for (; left > 0 && filled < events.size(); --left) {
+    auto& interest = *next;
+    ++next;
+    auto ready = interest.Pending();
+    interest.Remember();
+    if (ready == 0)
+      continue;
+    interest.Report(events[filled++], ready);
+    interests_.Erase(interest);
+    interests_.PushBack(interest);
+  }
+  return filled;
+}
+
+ebbrt::Result<void> ebbrt::Epoll::GetStat(abi::Stat& stat) const {
+  constexpr std::uint32_t kPermissions = 0600;
+  constexpr std::int64_t kBlockSize = 4096;
+  stat = {};
+  stat.mode = kPermissions;
+  stat.links = 1;
+  stat.block_size = kBlockSize;
+  return {};
+}
+
+std::uint32_t ebbrt::Epoll::Ready() const {
+  for (auto& interest : interests_)
+    if (interest.Pending() != 0)
+      return abi::kPollIn | abi::kPollReadNormal;
+  return 0;
+}

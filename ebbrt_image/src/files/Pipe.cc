@@ -1,0 +1,68 @@
+#include "files/Pipe.h"
+
+namespace {
+
+constexpr std::uint32_t kPermissions = 0600;
+
+}  // namespace
+
+ebbrt::Result<void> ebbrt::PipeEnd::GetStat(abi::Stat& stat) const {
+  constexpr std::int64_t kBlockSize = 4096;
+  stat = {};
+  stat.mode = abi::kModeFifo | kPermissions;
+  stat.links = 1;
+  stat.block_size = kBlockSize;
+  return {};
+}
+
+ebbrt::Result<std::size_t> ebbrt::PipeEnd::Available() const {
+  return channel_->size();
+}
+
+ebbrt::PipeReader::PipeReader(RefPtr<ByteChannel> channel, int status)
+    : PipeEnd(std::move(channel), abi::kOpenReadOnly | status) {}
+
+ebbrt::PipeReader::~PipeReader() {
+  channel().CloseReader();
+}
+
+std::uint32_t ebbrt::PipeReader::Ready() const {
+  std::uint32_t ready = 0;
+  if (channel().size() > 0)
+    ready |= abi::kPollIn | abi::kPollReadNormal;
+  if (!channel().writer_open())
+    ready |= abi::kPollHangUp;
+  return ready;
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::PipeReader::DoRead(std::span<std::byte> bytes) {
+  return channel().Read(bytes);
+}
+
+ebbrt::PipeWriter::PipeWriter(RefPtr<ByteChannel> channel, int status)
+    : PipeEnd(std::move(channel), abi::kOpenWriteOnly | status) {}
+
+ebbrt::PipeWriter::~PipeWriter() {
+  channel().CloseWriter();
+}
+
+std::uint32_t ebbrt::PipeWriter::Ready() const {
+  std::uint32_t ready = 0;
+  if (channel().writable())
+    ready |= abi::kPollOut | abi::kPollWriteNormal;
+  if (!channel().reader_open())
+    ready |= abi::kPollError;
+  return ready;
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::PipeWriter::DoWrite(std::span<const std::byte> bytes) {
+  return channel().Write(bytes);
+}
+
+ebbrt::Pipe ebbrt::MakePipe(int status) {
+  auto channel = MakeRef<ByteChannel>();
+  return {MakeRef<PipeReader>(channel, status),
+          MakeRef<PipeWriter>(channel, status)};
+}

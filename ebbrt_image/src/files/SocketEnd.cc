@@ -1,0 +1,78 @@
+#include "files/SocketEnd.h"
+
+ebbrt::SocketEnd::SocketEnd(RefPtr<ByteChannel> incoming,
+                            RefPtr<ByteChannel> outgoing, int status)
+    : Descriptor(Kind::kSocket, abi::kOpenReadWrite | status),
+      incoming_(std::move(incoming)), outgoing_(std::move(outgoing)) {}
+
+ebbrt::SocketEnd::~SocketEnd() {
+  incoming_->CloseReader();
+  outgoing_->CloseWriter();
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::SocketEnd::Peek(std::span<std::byte> bytes) const {
+  return incoming_->Peek(bytes);
+}
+
+ebbrt::Result<void> ebbrt::SocketEnd::Shutdown(int how) {
+  if (how < abi::kShutdownRead || how > abi::kShutdownBoth)
+    return Errno::kInvalid;
+  if (how != abi::kShutdownWrite)
+    incoming_->StopReading();
+  if (how != abi::kShutdownRead)
+    outgoing_->CloseWriter();
+  return {};
+}
+
+ebbrt::Result<void> ebbrt::SocketEnd::GetStat(abi::Stat& stat) const {
+  constexpr std::uint32_t kPermissions = 0777;
+  constexpr std::int64_t kBlockSize = 4096;
+  stat = {};
+  stat.mode = abi::kModeSocket | kPermissions;
+  stat.links = 1;
+  stat.block_size = kBlockSize;
+  return {};
+}
+
+ebbrt::Result<std::size_t> ebbrt::SocketEnd::Available() const {
+  return incoming_->size();
+}
+
+std::uint32_t ebbrt::SocketEnd::Ready() const {
+  std::uint32_t ready = 0;
+  // Either side may have ended a direction; reads then answer at once.
+  auto no_more = !incoming_->writer_open() || !incoming_->reader_open();
+  auto no_way_out = !outgoing_->writer_open() || !outgoing_->reader_open();
+  if (incoming_->size() > 0 || no_more)
+    ready |= abi::kPollIn | abi::kPollReadNormal;
+  if (no_more)
+    ready |= abi::kPollReadHangUp;
+  if (no_more && no_way_out)
+    ready |= abi::kPollHangUp;
+  // A write that fails at once is a write that does not wait.
+  if (outgoing_->writable() || no_way_out)
+    ready |= abi::kPollOut | abi::kPollWriteNormal;
+  return ready;
+}
+
+std::uint32_t ebbrt::SocketEnd::activity() const {
+  return incoming_->activity() + outgoing_->activity();
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::SocketEnd::DoRead(std::span<std::byte> bytes) {
+  return incoming_->Read(bytes);
+}
+
+ebbrt::Result<std::size_t>
+ebbrt::SocketEnd::DoWrite(std::span<const std::byte> bytes) {
+  return outgoing_->Write(bytes);
+}
+
+ebbrt::SocketPair ebbrt::MakeSocketPair(int status) {
+  auto forth = MakeRef<ByteChannel>();
+  auto back = MakeRef<ByteChannel>();
+  return {MakeRef<SocketEnd>(back, forth, status),
+          MakeRef<SocketEnd>(forth, back, status)};
+}

@@ -1,0 +1,44 @@
+// One end of a connected pair of Unix stream sockets.
+#ifndef EBBRT_FILES_SOCKETEND_H_
+#define EBBRT_FILES_SOCKETEND_H_
+
+#include "files/ByteChannel.h"
+#include "files/Descriptor.h"
+
+namespace ebbrt {
+
+class SocketEnd : public Descriptor {
+ public:
+  // `status`: kOpenNonBlock or 0.
+  SocketEnd(RefPtr<ByteChannel> incoming, RefPtr<ByteChannel> outgoing,
+            int status);
+  ~SocketEnd() override;
+
+  // recv with MSG_PEEK.
+  Result<std::size_t> Peek(std::span<std::byte> bytes) const;
+  // `how`: an abi::kShutdown value, else kInvalid.
+  Result<void> Shutdown(int how);
+
+  Result<void> GetStat(abi::Stat& stat) const override;
+  Result<std::size_t> Available() const override;
+  std::uint32_t Ready() const override;
+  std::uint32_t activity() const override;
+
+ protected:
+  Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
+  Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
+
+ private:
+  RefPtr<ByteChannel> incoming_;
+  RefPtr<ByteChannel> outgoing_;
+};
+
+struct SocketPair {
+  RefPtr<Descriptor> first;
+  RefPtr<Descriptor> second;
+};
+SocketPair MakeSocketPair(int status);
+
+}  // namespace ebbrt
+
+#endif  // EBBRT_FILES_SOCKETEND_H_
