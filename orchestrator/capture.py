@@ -44,23 +44,20 @@ FD_NAME: Final = "capture"
 
 @dataclass(frozen=True)
 class Captured:
-    """A guest's state. `pages` is all that is not zero, or what differs from the parent.
-
-    `complete` tells a full capture from a delta; `fallback` says in a clause why a delta was
-    wanted and could not be had, else it is None.
+    """A guest's state: `pages` is all that is not zero or, of a delta, what differs from the
+    parent. `fallback` says in a clause why a delta had to be made from a whole stream, else None.
     """
 
     blocks: tuple[Block, ...]
     pages: PageSet
     state: bytes
-    complete: bool
     fallback: str | None = None
 
 
-async def capture_full(machine: Machine, fallback: str | None = None) -> Captured:
+async def capture_full(machine: Machine) -> Captured:
     """Stop the machine and capture all of it; it can go on by `resume` afterwards.
 
-    Raises CaptureError. A machine that was restored and has not run since cannot be captured twice.
+    Raises CaptureError. A machine that was captured and has not run since cannot be captured again.
     """
     near, far = _sockets(WIDE)
     decoder = _decoder(machine)
@@ -73,7 +70,7 @@ async def capture_full(machine: Machine, fallback: str | None = None) -> Capture
             decoder.finish()
     except (MachineError, MigrationError) as error:
         raise _failed(error) from error
-    return Captured(decoder.blocks, decoder.nonzero_pages(), decoder.state, True, fallback)
+    return Captured(decoder.blocks, decoder.nonzero_pages(), decoder.state)
 
 
 class HeldCapture:
@@ -128,7 +125,7 @@ class HeldCapture:
         Pages that are as they were in the parent are left out. Raises CaptureError.
         """
         if self._flaw is not None or self._near is None or self._far is None:
-            return await capture_full(self._machine, self._flaw or "it was never armed")
+            return await self._collect_whole(self._flaw or "it was never armed")
         near, far = self._near, self._far
         try:
             with near:
@@ -143,10 +140,23 @@ class HeldCapture:
         finally:
             self.close()
         pages = self._decoder.pages()
-        same = (pages.data == self._origin.contents(pages.numbers)).all(axis=1)
-        changed = np.flatnonzero(~same)
-        delta = PageSet(pages.numbers[changed], pages.data[changed])
-        return Captured(self._decoder.blocks, delta, self._decoder.state, False)
+        delta = self._origin.difference(pages)
+        return Captured(self._decoder.blocks, delta, self._decoder.state)
+
+    async def _collect_whole(self, cause: str) -> Captured:
+        """Make the delta out of a full capture: as exact, but it costs a look at all of memory."""
+        whole = await capture_full(self._machine)
+        numbers = np.arange(self._origin.blocks[-1].end_page, dtype=np.uint64)
+        if whole.blocks != self._origin.blocks:
+            raise CaptureError(
+                "The guest's memory blocks are not those of its parent, so no delta can be taken. "
+                "Delete the base snapshot to have it made anew.",
+                command=self._machine.command,
+            )
+        data = np.zeros((len(numbers), PAGE_SIZE), np.uint8)
+        data[whole.pages.numbers.astype(np.intp)] = whole.pages.data
+        delta = self._origin.difference(PageSet(numbers, data))
+        return Captured(whole.blocks, delta, whole.state, cause)
 
     def close(self) -> None:
         """Close the sockets; a machine that is still armed must then be given up."""

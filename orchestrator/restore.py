@@ -60,9 +60,12 @@ class Origin:
             pages.numbers[:inside], pages.take(np.arange(inside, dtype=np.intp)), guest.size
         )
 
-    def tail(self, delta: PageSet, state: bytes) -> bytes:
-        """Return what follows `head` in a stream: the pages of `delta` and the devices' state."""
-        parts = split_state(state)
+    def tail(self, delta: PageSet = NO_PAGES, state: bytes | None = None) -> bytes:
+        """Return what follows `head` in a stream.
+
+        `delta` is what differs from the base, `state` the snapshot's (None: the base's own).
+        """
+        parts = split_state(self.state if state is None else state)
         if parts.preamble != self._preamble:
             raise RestoreError(
                 "The snapshot was taken on another machine type than its base. Delete it."
@@ -79,6 +82,11 @@ class Origin:
         known[known] = self._outside.numbers[found[known]] == numbers[known]
         data[known] = self._outside.take(found[known])
         return data
+
+    def difference(self, pages: PageSet) -> PageSet:
+        """Return those of `pages` that are not as they are in this base."""
+        changed = np.flatnonzero((pages.data != self.contents(pages.numbers)).any(axis=1))
+        return PageSet(pages.numbers[changed], pages.data[changed])
 
     def machine(self, hardware: Hardware, paused: bool = False) -> Machine:
         """Return a machine, not yet started, that waits for this origin's stream."""
@@ -105,16 +113,12 @@ async def prepare(machine: Machine, origin: Origin) -> None:
     await _send(machine, origin.head)
 
 
-async def complete(
-    machine: Machine, origin: Origin, delta: PageSet = NO_PAGES, state: bytes | None = None
-) -> None:
-    """Send the rest of the stream and wait until the guest runs.
+async def complete(machine: Machine, tail: bytes) -> None:
+    """Send the rest of the stream, as `Origin.tail` makes it, and wait until the guest runs.
 
-    `delta` is what differs from the base, `state` the snapshot's (None: the base's own). Raises
-    RestoreError when QEMU does not take the stream. A machine made `paused` is complete when it
-    stands at the state restored.
+    A machine made `paused` is complete when it stands at the state restored. Raises RestoreError
+    when QEMU does not take the stream.
     """
-    tail = origin.tail(delta, origin.state if state is None else state)
     try:
         async with asyncio.timeout(RESTORE_DEADLINE_S):
             with machine.events("RESUME", "MIGRATION") as events:
@@ -125,14 +129,6 @@ async def complete(
     except MachineError as error:
         raise _refused(error) from error
     machine.end_stream()
-
-
-async def restore(
-    machine: Machine, origin: Origin, delta: PageSet = NO_PAGES, state: bytes | None = None
-) -> None:
-    """Do `prepare` and `complete` in one go."""
-    await prepare(machine, origin)
-    await complete(machine, origin, delta, state)
 
 
 async def _arrival(events: EventListener, paused: bool) -> None:

@@ -16,10 +16,11 @@ DEADLINE_S = 20.0
 HOST = """
 import asyncio
 from orchestrator.accelerator import Accelerator
-from orchestrator.capture import HeldCapture, capture_full
+from orchestrator.capture import capture_full
 from orchestrator.command_line import Hardware
 from orchestrator.machine import Machine
-from orchestrator.restore import Origin, restore
+from orchestrator.pool import make_armed, make_waiting
+from orchestrator.restore import Origin
 
 async def main():
     hardware = Hardware(Accelerator("tcg", "max", "TCG, for tests.", {}), memory_mib=64)
@@ -27,13 +28,9 @@ async def main():
     await booted.start()
     base = await capture_full(booted)
     origin = Origin(base.blocks, base.pages, base.state)
-    waiting = origin.machine(hardware)
-    await waiting.start()
-    armed = origin.machine(hardware, paused=True)
-    await armed.start()
-    await restore(armed, origin)
-    await HeldCapture(armed, origin).arm()
-    print(booted.pid, waiting.pid, armed.pid, flush=True)
+    waiting = await make_waiting(origin, hardware)
+    armed = await make_armed(origin, hardware)
+    print(booted.pid, waiting.machine.pid, armed.machine.pid, flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main())

@@ -1,0 +1,236 @@
+"""Things made ahead of time, so that making them is off the request path.
+
+A node keeps two pools: machines that wait for a snapshot's stream with its head already in, and
+machines restored from the base whose next changes are already being recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from orchestrator.capture import HeldCapture
+from orchestrator.command_line import Hardware
+from orchestrator.machine import Machine
+from orchestrator.restore import Origin, complete, prepare
+from snapshot_store.errors import SeussError
+
+logger = logging.getLogger(__name__)
+
+
+class Closable(Protocol):
+    """What a pool can hold: something that may have died, and that can be closed at any time."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be used."""
+
+    async def close(self) -> None:
+        """Give it up."""
+
+
+Item = TypeVar("Item", bound=Closable)
+
+
+class Traffic:
+    """Counts requests under way; background work waits for gaps between them."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._gap = asyncio.Event()
+        self._gap.set()
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Hold background work off while the context lasts."""
+        self._under_way += 1
+        self._gap.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if self._under_way == 0:
+                self._gap.set()
+
+    async def gap(self) -> None:
+        """Wait until no request is under way."""
+        await self._gap.wait()
+
+
+class Pool(Generic[Item]):
+    """Keeps up to `size` items ready, made one at a time in gaps between requests.
+
+    Use it as a context manager: at its end nothing it made and did not hand out is left.
+
+    Args:
+        make: makes one item; cleans up after itself when it fails or is cancelled.
+        size: items to keep ready once `take` or `fill` was called; before that none is made.
+        traffic: requests that the pool must not disturb.
+    """
+
+    def __init__(
+        self, make: Callable[[], Awaitable[Item]], size: int, traffic: Traffic | None = None
+    ) -> None:
+        self._make = make
+        self._size = size
+        self._traffic = traffic or Traffic()
+        self._ready: deque[Item] = deque()
+        self._changed = asyncio.Condition()
+        self._failure: SeussError | None = None
+        self._filler: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self._urgent = False
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def ready(self) -> int:
+        """Items that can be taken at once."""
+        return sum(item.alive for item in self._ready)
+
+    async def take(self) -> tuple[Item, bool]:
+        """Return an item, and whether it was ready; it belongs to the caller from then on.
+
+        Without one ready it is made here and now, and what `make` raises comes through.
+        """
+        assert not self._closed, "the pool is closed"
+        self._want()
+        while self._ready:
+            item = self._ready.popleft()
+            if item.alive:
+                return item, True
+            await item.close()
+        return await self._make(), False
+
+    async def fill(self, count: int | None = None) -> None:
+        """Wait until `count` items are ready (default and most: the pool's size), in a hurry.
+
+        Raises what `make` raised.
+        """
+        goal = self._size if count is None else min(count, self._size)
+        self._failure = None
+        self._urgent = True
+        self._want()
+        try:
+            async with self._changed:
+                while self.ready < goal:
+                    await self._changed.wait()
+                    if self._failure is not None:
+                        raise self._failure
+        finally:
+            self._urgent = False
+
+    async def close(self) -> None:
+        """Stop making and give up all that is ready; may be called again."""
+        self._closed = True
+        filler, self._filler = self._filler, None
+        try:
+            if filler is not None:
+                filler.cancel()
+                await asyncio.wait((filler,))
+        finally:
+            await close_all(self._ready)
+            self._ready.clear()
+
+    def _want(self) -> None:
+        if self._size == 0 or self._closed:
+            return
+        self._wanted.set()
+        if self._filler is None:
+            self._filler = asyncio.create_task(self._keep_filled())
+
+    async def _keep_filled(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self.ready < self._size:
+                if not self._urgent:
+                    await self._traffic.gap()
+                try:
+                    item = await self._make()
+                except SeussError as error:
+                    # The next request makes its own and reports the cause to its user.
+                    logger.warning("could not make a machine ahead: %s", error)
+                    self._failure = error
+                    await self._announce()
+                    break
+                self._ready.append(item)
+                await self._announce()
+
+    async def _announce(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+async def close_all(items: Iterable[Closable]) -> None:
+    """Close every item even if this is cancelled meanwhile; then let the cancellation through."""
+    cancelled: asyncio.CancelledError | None = None
+    for item in items:
+        try:
+            await item.close()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+class ReadyMachine:
+    """A machine made ahead: it waits for a stream, or is armed if it has a `held` capture."""
+
+    def __init__(self, machine: Machine, held: HeldCapture | None = None) -> None:
+        self.machine = machine
+        self.held = held
+
+    @property
+    def alive(self) -> bool:
+        """Whether QEMU still runs."""
+        return self.machine.status is None
+
+    async def close(self) -> None:
+        """End QEMU and close what reads from it."""
+        if self.held is not None:
+            self.held.close()
+        await self.machine.close()
+
+
+async def make_waiting(origin: Origin, hardware: Hardware) -> ReadyMachine:
+    """Start a machine and give it the head of the origin's stream."""
+    ready = ReadyMachine(origin.machine(hardware))
+    try:
+        await ready.machine.start()
+        await prepare(ready.machine, origin)
+    except BaseException:
+        await ready.close()
+        raise
+    return ready
+
+
+async def make_armed(origin: Origin, hardware: Hardware) -> ReadyMachine:
+    """Restore a machine from the origin, leave it paused, and arm its held-back capture."""
+    machine = origin.machine(hardware, paused=True)
+    ready = ReadyMachine(machine, HeldCapture(machine, origin))
+    assert ready.held is not None
+    try:
+        await machine.start()
+        await prepare(machine, origin)
+        await complete(machine, origin.tail())
+        await ready.held.arm()
+    except BaseException:
+        await ready.close()
+        raise
+    return ready
