@@ -6,6 +6,7 @@ import fcntl
 import itertools
 import mmap
 import os
+import weakref
 from types import TracebackType
 from typing import Self
 
@@ -42,6 +43,7 @@ class RamFile:
             os.close(self.fd)
             raise
         self.size = size
+        self._finalizer = weakref.finalize(self, _release, self._map, self.fd)
 
     def pages(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
         """Copy out the pages `numbers` (shape (n,), each inside the file): shape (n, 4096)."""
@@ -51,9 +53,7 @@ class RamFile:
 
     def close(self) -> None:
         """Give the file up; machines that map it keep it until they end."""
-        if not self._map.closed:
-            self._map.close()
-            os.close(self.fd)
+        self._finalizer()
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +65,11 @@ class RamFile:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _release(mapped: mmap.mmap, fd: int) -> None:
+    mapped.close()
+    os.close(fd)
 
 
 def _runs(numbers: npt.NDArray[np.uint64]) -> list[tuple[int, int]]:

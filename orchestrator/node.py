@@ -1,0 +1,232 @@
+"""One image made ready to serve: its base snapshot, and pools of machines that start from it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import logging
+import pathlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from orchestrator import accelerator
+from orchestrator.capture import Captured, capture_full
+from orchestrator.command_line import Hardware
+from orchestrator.errors import CaptureError, ImageError
+from orchestrator.function import Function
+from orchestrator.instance import Instance
+from orchestrator.invocation import InvocationError
+from orchestrator.machine import Machine
+from orchestrator.pool import Pool, ReadyMachine, Traffic, make_armed, make_waiting
+from orchestrator.restore import Origin
+from orchestrator.settings import Settings
+from snapshot_store import Depth, Draft, Level, Manifest, Snapshot, SnapshotStore
+
+logger = logging.getLogger(__name__)
+
+RUNTIME = "python"
+PROBE_NAME = "accelerator-probe.elf"
+BOOT_DEADLINE_S = 120.0
+OPTIMISE_DEADLINE_S = 600.0
+REHEARSALS = 3
+REHEARSAL = Function(
+    "rehearsal",
+    "source",
+    b"import json\n\ndef main(args):\n    print('ready')\n    return json.loads(json.dumps(args))\n",
+)
+"""Run through the whole path before the base is taken, so that later calls find it warm."""
+
+
+@dataclass
+class Base:
+    """A base snapshot in use: its memory, and the pools that start from it."""
+
+    snapshot: Snapshot
+    origin: Origin
+    waiting: Pool[ReadyMachine]
+    armed: Pool[ReadyMachine]
+
+    async def close(self) -> None:
+        """End the pools' machines and give the memory up."""
+        try:
+            await self.waiting.close()
+        finally:
+            try:
+                await self.armed.close()
+            finally:
+                self.origin.close()
+
+
+class Node:
+    """An image, the hardware it runs on, its snapshots, and machines kept ready.
+
+    A context manager: entering chooses the accelerator and opens the store; leaving ends every
+    machine. Raises ImageError without an image, AcceleratorError, StoreError.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.traffic = Traffic()
+        self.hardware: Hardware
+        self.store: SnapshotStore
+        self.image: str
+        """SHA-256 of the image."""
+        self._facts: Mapping[str, str] = {}
+        self._base: Base | None = None
+        self._one_base = asyncio.Lock()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        settings = self.settings
+        self.image = await asyncio.to_thread(_hash_image, settings.image)
+        chosen = await accelerator.choose(
+            settings.accelerator, settings.image.with_name(PROBE_NAME)
+        )
+        logger.info("accelerator: %s", chosen.reason)
+        self.hardware = Hardware(chosen, settings.machine, settings.memory_mib)
+        self._facts = self.hardware.facts(await accelerator.qemu_version())
+        self.store = await asyncio.to_thread(SnapshotStore, settings.store)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._base is not None:
+                await self._base.close()
+        finally:
+            try:
+                while self._background:
+                    await asyncio.wait(self._background)
+            finally:
+                self.store.close()
+
+    def retire(self, machine: Machine | ReadyMachine) -> None:
+        """End a machine off the request path; leaving the node waits for that."""
+        task = asyncio.create_task(machine.close())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def unbooted(self) -> Machine:
+        """Return a machine, not yet started, that boots the image."""
+        return Machine(self.hardware, kernel=self.settings.image)
+
+    async def base(self) -> Base:
+        """Return the base that fits this image, hardware and choice of AO, taken if need be."""
+        async with self._one_base:
+            if self._base is None:
+                snapshot = await self._find_base() or await self._take_base()
+                self._base = await self._open_base(snapshot)
+            return self._base
+
+    async def commit_function(self, base: Base, captured: Captured, function: Function) -> Snapshot:
+        """Store a delta against the base as the snapshot of a loaded function."""
+        parent = base.snapshot.id
+        return await self._commit(captured, Level.FUNCTION, function.name, parent, function.id)
+
+    def find_function(self, base: Base, function: Function) -> Manifest | None:
+        """Return the newest snapshot of a function on this base."""
+        found = self.store.find(
+            depth=Depth.VM, level=Level.FUNCTION, function=function.id, parent=base.snapshot.id
+        )
+        return found[0] if found else None
+
+    async def _find_base(self) -> Snapshot | None:
+        search = functools.partial(
+            self.store.find,
+            depth=Depth.VM,
+            level=Level.BASE,
+            image=self.image,
+            runtime=RUNTIME,
+            ao=self.settings.ao,
+            facts=self._facts,
+        )
+        found = await asyncio.to_thread(search)
+        if not found:
+            return None
+        return await asyncio.to_thread(self.store.open, found[0].id, verify=True)
+
+    async def _take_base(self) -> Snapshot:
+        started = time.monotonic()
+        async with self.unbooted() as machine:
+            instance = Instance(machine)
+            await instance.synchronise()
+            await instance.ready(BOOT_DEADLINE_S)
+            if self.settings.ao:
+                await instance.optimise(OPTIMISE_DEADLINE_S)
+                for _ in range(REHEARSALS):
+                    await _rehearse(instance)
+            captured = await capture_full(machine)
+        snapshot = await self._commit(captured, Level.BASE, "base")
+        logger.info(
+            "base snapshot %s of %d pages taken in %.1f s",
+            *(snapshot.id, snapshot.manifest.stored_pages, time.monotonic() - started),
+        )
+        return snapshot
+
+    async def _open_base(self, snapshot: Snapshot) -> Base:
+        origin = await asyncio.to_thread(
+            lambda: Origin(snapshot.manifest.blocks, snapshot.merged_pages(), snapshot.state())
+        )
+        size = self.settings.pool_size
+        return Base(
+            snapshot,
+            origin,
+            Pool(functools.partial(make_waiting, origin, self.hardware), size, self.traffic),
+            Pool(functools.partial(make_armed, origin, self.hardware), size, self.traffic),
+        )
+
+    async def _commit(
+        self,
+        captured: Captured,
+        level: Level,
+        label: str,
+        parent: str | None = None,
+        function: str | None = None,
+    ) -> Snapshot:
+        draft = Draft(
+            depth=Depth.VM,
+            level=level,
+            image=self.image,
+            runtime=RUNTIME,
+            blocks=captured.blocks,
+            pages=captured.pages,
+            state=captured.state,
+            parent=parent,
+            function=function,
+            label=label,
+            ao=self.settings.ao,
+            facts=self._facts,
+        )
+        return await asyncio.to_thread(self.store.commit, draft)
+
+
+async def _rehearse(instance: Instance) -> None:
+    """Take a function through the whole path once, as requests will."""
+    outcome: object = await instance.load(REHEARSAL, BOOT_DEADLINE_S)
+    if outcome is None:
+        outcome = await instance.invoke({"rehearsal": [1, "two", None]}, BOOT_DEADLINE_S)
+    if isinstance(outcome, InvocationError):
+        raise CaptureError(
+            f"The rehearsal before the base snapshot failed: {outcome.kind}: {outcome.message} "
+            "Rebuild the image with make image.",
+            log_tail="\n".join(instance.log),
+        )
+    await instance.unload(BOOT_DEADLINE_S)
+
+
+def _hash_image(image: pathlib.Path) -> str:
+    try:
+        with image.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ImageError(
+            f"The image {image} cannot be read ({error.strerror}). Build it with make image."
+        ) from error
