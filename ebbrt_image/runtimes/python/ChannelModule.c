@@ -130,6 +130,9 @@ static int CheckHeader(const Header *header) {
   else if (header->version != kVersion)
     PyErr_Format(protocol_error, "a frame is of version %d, not %d",
                  header->version, kVersion);
+  else if (header->flags != 0)
+    PyErr_Format(protocol_error, "a frame has flags %x, none are known",
+                 header->flags);
   else if (header->length > kMaxPayload)
     PyErr_Format(protocol_error, "a frame announces %u bytes, %d are allowed",
                  header->length, kMaxPayload);

@@ -47,7 +47,6 @@ EXCLUDED = frozenset(
         "__phello__",
         "asyncio.windows_events",
         "asyncio.windows_utils",
-        "asyncio.__main__",
         "multiprocessing.popen_spawn_win32",
         "multiprocessing.sharedctypes",
         "dbm.gnu",
@@ -57,6 +56,9 @@ EXCLUDED = frozenset(
         "_sysconfigdata__linux_x86_64-linux-gnu",
     ]
 )
+
+#: Left out of every package: its tests, and what `python -m` would run.
+SKIPPED = frozenset(["__pycache__", "test", "tests", "__main__.py"])
 
 #: Already frozen inside libpython itself, as static objects that need no unmarshalling.
 CORE = frozenset(
@@ -95,7 +97,7 @@ def modules_under(folder: Path, prefix: str = "") -> Iterator[Module]:
     """Yield the modules below ``folder`` in sorted order, without the excluded ones."""
     for entry in sorted(folder.iterdir()):
         name = prefix + entry.name.removesuffix(".py")
-        if name in EXCLUDED or entry.name in ("__pycache__", "test", "tests"):
+        if name in EXCLUDED or entry.name in SKIPPED:
             continue
         if entry.is_dir() and (entry / "__init__.py").is_file():
             yield Module(name, entry / "__init__.py", True)

@@ -49,8 +49,8 @@ def decode(data: bytes) -> object:
         value, end = _scan(text, 0)
         if end == len(text):
             return value
-    except StopIteration:
-        pass
+    except (StopIteration, SystemError):
+        pass  # the scanner can only tell of an error once json.decoder is there
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return _decode_padded(text)
@@ -58,6 +58,8 @@ def decode(data: bytes) -> object:
 
 def _decode_padded(text: str) -> object:
     """Decode a text with space around its value, or find what is wrong with it."""
+    import json.decoder  # noqa: F401
+
     start = len(text) - len(text.lstrip(_SPACE))
     try:
         value, end = _scan(text, start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+import seuss
 from seuss_runner import failures
 from seuss_runner.failures import Failure, failure_of
 
@@ -147,8 +148,9 @@ def _read(path: str, name: str) -> bytes:
 
 
 def _forget(filename: str, folder: str | None) -> None:
-    """Take out the modules that came with the function: its own file and those of its folder."""
+    """Take out what came with the function: callbacks, its own module, those of its folder."""
     sys.modules.pop(MODULE, None)
+    seuss._callbacks.clear()
     lines = getattr(sys.modules.get("linecache"), "cache", {})
     for path in [p for p in lines if p == filename or (folder and p.startswith(folder))]:
         del lines[path]
