@@ -36,7 +36,7 @@ REHEARSALS = 3
 REHEARSAL = Function(
     "rehearsal",
     "source",
-    b"import json\n\ndef main(args):\n    print('ready')\n    return json.loads(json.dumps(args))\n",
+    b"import json\n\ndef main(args):\n    print('ready')\n    return json.loads(json.dumps(args))",
 )
 """Run through the whole path before the base is taken, so that later calls find it warm."""
 

@@ -1,17 +1,7 @@
-// A guest for the tests of the orchestrator's machines. It obeys commands that
-// come over the first virtio console (virtio-mmio, version 2, polled) and runs
-// without paging, so that each byte it touches is known.
-//
-// Command, 12 bytes: operation, value, two unused, u32 page, u32 count.
-// Answer, 8 bytes: u32 result, u32 number of commands obeyed so far.
-
-using uint8 = unsigned char;
-using uint16 = unsigned short;
-using uint32 = unsigned int;
+#include "Console.h"
 
 namespace {
 
-constexpr uint32 kPageSize = 4096;
 constexpr uint32 kFirstSlot = 0xfeb00000;
 constexpr uint32 kSlotSize = 512;
 constexpr uint32 kSlots = 24;
@@ -20,21 +10,6 @@ constexpr uint32 kConsoleId = 3;
 constexpr uint32 kQueueSize = 2;
 constexpr uint32 kReceive = 0;
 constexpr uint32 kTransmit = 1;
-constexpr uint8 kExitSuccess = 0x10;
-constexpr uint8 kExitFailure = 0x20;
-
-struct Command {
-  char operation;
-  uint8 value;
-  uint8 unused[2];
-  uint32 page;
-  uint32 count;
-};
-
-struct Answer {
-  uint32 result;
-  uint32 obeyed;
-};
 
 struct Descriptor {
   uint32 address;
@@ -68,21 +43,10 @@ struct alignas(4096) Queue {
 
 Queue queues[2];
 alignas(4096) uint8 received[kPageSize];
-uint32 obeyed;
 volatile uint32* registers;
 
 void OutByte(uint16 port, uint8 value) {
   asm volatile("outb %0, %1" ::"a"(value), "Nd"(port));
-}
-
-[[noreturn]] void Exit(uint8 value) {
-  for (;;)
-    OutByte(0xf4, value);
-}
-
-void Print(const char* text) {
-  while (*text)
-    OutByte(0xe9, *text++);
 }
 
 volatile uint32& Register(uint32 offset) {
@@ -114,7 +78,7 @@ void SetUpQueue(uint32 number) {
   Register(0x44) = 1;
 }
 
-void SetUpConsole() {
+void SetUpDevice() {
   FindConsole();
   Register(0x70) = 0;
   Register(0x70) = 1 | 2;  // acknowledge, driver
@@ -146,57 +110,30 @@ uint32 Pass(uint32 number, void* buffer, uint32 length) {
   return taken;
 }
 
-uint32 Obey(const Command& command) {
-  auto* memory = reinterpret_cast<volatile uint8*>(command.page * kPageSize);
-  uint32 sum = 0;
-  switch (command.operation) {
-  case 'w':  // write the value into each of `count` pages
-    for (uint32 page = 0; page < command.count; ++page)
-      memory[page * kPageSize + 7] = command.value;
-    return command.count;
-  case 'f':  // fill whole pages with bytes that differ from page to page
-    for (uint32 page = 0; page < command.count; ++page)
-      for (uint32 at = 0; at < kPageSize; ++at)
-        memory[page * kPageSize + at] =
-            static_cast<uint8>(command.value + page + at % 251);
-    return command.count;
-  case 'z':  // clear whole pages
-    for (uint32 at = 0; at < command.count * kPageSize; ++at)
-      memory[at] = 0;
-    return command.count;
-  case 's':  // add up the bytes of `count` pages
-    for (uint32 at = 0; at < command.count * kPageSize; ++at)
-      sum = sum * 31 + memory[at];
-    return sum;
-  case 'p':  // print on the debug console
-    Print("obedient\n");
-    return 0;
-  case 'x':
-    Exit(command.value);
-  case 'h':  // hang
-    for (;;)
-      asm volatile("pause");
-  default:
-    return 0xffffffff;
-  }
-}
-
 }  // namespace
 
-extern "C" [[noreturn]] void Main() {
-  SetUpConsole();
-  Print("ready\n");
-  Command command;
-  uint32 held = 0;
-  for (;;) {
-    uint32 length = Pass(kReceive, received, sizeof(received));
-    for (uint32 at = 0; at < length; ++at) {
-      reinterpret_cast<uint8*>(&command)[held++] = received[at];
-      if (held < sizeof(command))
-        continue;
-      held = 0;
-      Answer answer{Obey(command), ++obeyed};
-      Pass(kTransmit, &answer, sizeof(answer));
-    }
-  }
+void Exit(uint8 value) {
+  for (;;)
+    OutByte(0xf4, value);
+}
+
+void Print(const char* text) {
+  while (*text)
+    OutByte(0xe9, *text++);
+}
+
+void console::SetUp() {
+  SetUpDevice();
+}
+
+uint32 console::Receive() {
+  return Pass(kReceive, received, sizeof(received));
+}
+
+const uint8* console::Received() {
+  return received;
+}
+
+void console::Send(const void* data, uint32 length) {
+  Pass(kTransmit, const_cast<void*>(data), length);
 }
