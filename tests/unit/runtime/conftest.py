@@ -1,12 +1,11 @@
-"""Puts the guest's Python modules and the image's build tools where tests can import them."""
+"""Puts the guest's Python modules where tests can import them under the names they have there."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-RUNTIME = Path(__file__).parents[3] / "ebbrt_image/runtimes/python"
+RUNNER = str(Path(__file__).parents[3] / "ebbrt_image/runtimes/python/runner")
 
-for folder in (RUNTIME / "runner", RUNTIME / "tools"):
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+if RUNNER not in sys.path:
+    sys.path.append(RUNNER)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fetch_source
 import pytest
-from fetch_source import FetchError, parse_uris, source_lines, source_stanzas
+
+from ebbrt_image.runtimes.python.tools import fetch_source
+from ebbrt_image.runtimes.python.tools.fetch_source import (
+    FetchError,
+    parse_uris,
+    source_lines,
+    source_stanzas,
+)
 
 OWN = "deb http://mirror.invalid/debian bookworm main"
 SHA = "ab" * 32

@@ -6,9 +6,10 @@ import marshal
 import re
 from pathlib import Path
 
-import freeze
 import pytest
-from freeze import Module, frozen_code, modules_under
+
+from ebbrt_image.runtimes.python.tools import freeze
+from ebbrt_image.runtimes.python.tools.freeze import Module, frozen_code, modules_under
 
 SOURCE = '''"""Module."""
 def add(a, b):
