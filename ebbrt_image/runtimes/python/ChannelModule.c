@@ -37,19 +37,19 @@ _Static_assert(sizeof(Header) == kHeaderSize, "the header has 32 bytes");
 typedef struct {
   PyObject_HEAD;
   int descriptor;
-  size_t begin; // what was read ahead lies in [begin, end)
+  size_t begin;  // what was read ahead lies in [begin, end)
   size_t end;
   char buffer[kReadAhead];
 } Channel;
 
-static PyObject *protocol_error;
+static PyObject* protocol_error;
 
-static uint32_t CheckOf(const Header *header) {
-  return (uint32_t)crc32(0, (const Bytef *)header, kCheckedSize);
+static uint32_t CheckOf(const Header* header) {
+  return (uint32_t)crc32(0, (const Bytef*)header, kCheckedSize);
 }
 
 // Returns the bytes read, 0 at the end of the stream, -1 with an exception.
-static Py_ssize_t ReadSome(int descriptor, char *to, size_t size) {
+static Py_ssize_t ReadSome(int descriptor, char* to, size_t size) {
   ssize_t got;
   do {
     Py_BEGIN_ALLOW_THREADS;
@@ -61,7 +61,7 @@ static Py_ssize_t ReadSome(int descriptor, char *to, size_t size) {
   return got;
 }
 
-static int ReadWhole(int descriptor, char *to, size_t size) {
+static int ReadWhole(int descriptor, char* to, size_t size) {
   while (size > 0) {
     Py_ssize_t got = ReadSome(descriptor, to, size);
     if (got < 0)
@@ -78,7 +78,7 @@ static int ReadWhole(int descriptor, char *to, size_t size) {
   return 0;
 }
 
-static int WriteWhole(int descriptor, const char *from, size_t size) {
+static int WriteWhole(int descriptor, const char* from, size_t size) {
   while (size > 0) {
     ssize_t sent;
     Py_BEGIN_ALLOW_THREADS;
@@ -98,7 +98,7 @@ static int WriteWhole(int descriptor, const char *from, size_t size) {
 }
 
 // Gets a header's bytes into the buffer; 0 at the end of the stream.
-static int FillHeader(Channel *self) {
+static int FillHeader(Channel* self) {
   while (self->end - self->begin < kHeaderSize) {
     if (self->begin != 0) {
       memmove(self->buffer, self->buffer + self->begin,
@@ -121,7 +121,7 @@ static int FillHeader(Channel *self) {
   return 1;
 }
 
-static int CheckHeader(const Header *header) {
+static int CheckHeader(const Header* header) {
   if (memcmp(header->magic, kMagic, sizeof(kMagic)) != 0)
     PyErr_SetString(protocol_error, "a frame does not start with SEUS");
   else if (header->check != CheckOf(header))
@@ -146,7 +146,7 @@ PyDoc_STRVAR(receive_doc,
              "\n"
              "Raises ProtocolError on bytes that are no frame.");
 
-static PyObject *Receive(Channel *self, PyObject *unused) {
+static PyObject* Receive(Channel* self, PyObject* unused) {
   (void)unused;
   int filled = FillHeader(self);
   if (filled < 0)
@@ -158,13 +158,13 @@ static PyObject *Receive(Channel *self, PyObject *unused) {
   if (CheckHeader(&header) < 0)
     return NULL;
   self->begin += kHeaderSize;
-  PyObject *payload = PyBytes_FromStringAndSize(NULL, header.length);
+  PyObject* payload = PyBytes_FromStringAndSize(NULL, header.length);
   if (!payload)
     return NULL;
   size_t ahead = self->end - self->begin;
   if (ahead > header.length)
     ahead = header.length;
-  char *to = PyBytes_AS_STRING(payload);
+  char* to = PyBytes_AS_STRING(payload);
   memcpy(to, self->buffer + self->begin, ahead);
   self->begin += ahead;
   if (self->begin == self->end)
@@ -179,7 +179,7 @@ static PyObject *Receive(Channel *self, PyObject *unused) {
 
 PyDoc_STRVAR(send_doc, "send(type, id, payload): payload is str or bytes.");
 
-static PyObject *Send(Channel *self, PyObject *const *arguments,
+static PyObject* Send(Channel* self, PyObject* const* arguments,
                       Py_ssize_t count) {
   if (count != 3) {
     PyErr_SetString(PyExc_TypeError, "send takes type, id and payload");
@@ -189,13 +189,13 @@ static PyObject *Send(Channel *self, PyObject *const *arguments,
   unsigned long long id = PyLong_AsUnsignedLongLong(arguments[1]);
   if (PyErr_Occurred())
     return NULL;
-  const char *payload;
+  const char* payload;
   Py_ssize_t length;
   if (PyUnicode_Check(arguments[2])) {
     payload = PyUnicode_AsUTF8AndSize(arguments[2], &length);
     if (!payload)
       return NULL;
-  } else if (PyBytes_AsStringAndSize(arguments[2], (char **)&payload, &length) <
+  } else if (PyBytes_AsStringAndSize(arguments[2], (char**)&payload, &length) <
              0) {
     return NULL;
   }
@@ -220,16 +220,16 @@ static PyObject *Send(Channel *self, PyObject *const *arguments,
   Py_RETURN_NONE;
 }
 
-static PyObject *New(PyTypeObject *type, PyObject *arguments, PyObject *names) {
-  static char *keywords[] = {"descriptor", NULL};
+static PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* names) {
+  static char* keywords[] = {"descriptor", NULL};
   int descriptor;
   if (!PyArg_ParseTupleAndKeywords(arguments, names, "i", keywords,
                                    &descriptor))
     return NULL;
-  Channel *self = (Channel *)type->tp_alloc(type, 0);
+  Channel* self = (Channel*)type->tp_alloc(type, 0);
   if (self)
     self->descriptor = descriptor;
-  return (PyObject *)self;
+  return (PyObject*)self;
 }
 
 static PyMethodDef methods[] = {
@@ -253,7 +253,7 @@ static struct PyModuleDef definition = {
 };
 
 PyMODINIT_FUNC PyInit__seuss_channel(void) {
-  PyObject *module = PyModule_Create(&definition);
+  PyObject* module = PyModule_Create(&definition);
   if (!module)
     return NULL;
   protocol_error =

@@ -13,7 +13,7 @@
 
 extern const struct _frozen kFrozenModules[];
 
-#define DECLARE_MODULE(name) extern PyObject *PyInit_##name(void);
+#define DECLARE_MODULE(name) extern PyObject* PyInit_##name(void);
 SEUSS_EXTRA_MODULES(DECLARE_MODULE)
 
 #define TABLE_ROW(name) {#name, PyInit_##name},
@@ -22,24 +22,24 @@ static struct _inittab extra_modules[] = {
 
 enum { kStartFailed = 70 };
 
-static _Noreturn void Fail(const char *step, const char *cause) {
+static _Noreturn void Fail(const char* step, const char* cause) {
   fprintf(stderr, "seuss: Python did not start: %s: %s\n", step,
           cause ? cause : "unknown cause");
   fflush(NULL);
   _exit(kStartFailed);
 }
 
-static void Check(const char *step, PyStatus status) {
+static void Check(const char* step, PyStatus status) {
   if (PyStatus_Exception(status))
     Fail(step, status.err_msg);
 }
 
-static void SetString(PyConfig *config, wchar_t **field, const wchar_t *value) {
+static void SetString(PyConfig* config, wchar_t** field, const wchar_t* value) {
   Check("configuration", PyConfig_SetString(config, field, value));
 }
 
 // Every path is given, so that CPython probes no files to find them.
-static void SetPaths(PyConfig *config) {
+static void SetPaths(PyConfig* config) {
   SetString(config, &config->program_name, L"/bin/python");
   SetString(config, &config->executable, L"/bin/python");
   SetString(config, &config->base_executable, L"/bin/python");
@@ -79,8 +79,8 @@ static void StartInterpreter(void) {
 }
 
 static int RunRunner(void) {
-  PyObject *module = PyImport_ImportModule("seuss_runner.serve");
-  PyObject *status = module ? PyObject_CallMethod(module, "main", NULL) : NULL;
+  PyObject* module = PyImport_ImportModule("seuss_runner.serve");
+  PyObject* status = module ? PyObject_CallMethod(module, "main", NULL) : NULL;
   if (!status) {
     PyErr_Print();
     Fail("runner", "it raised the exception above");

@@ -102,9 +102,10 @@ def _codename() -> str:
 def _run(command: list[str], cwd: Path) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
+        shown = " ".join(word for word in command if not word.startswith("-"))
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
         raise FetchError(
-            f"`{' '.join(command[:1] + command[-3:])}` failed:\n{tail}\n"
+            f"`{shown}` failed:\n{tail}\n"
             "Next: check that `apt-get update` works on this machine (network, proxy, "
             "/etc/apt/sources.list), then run make again."
         )
@@ -155,6 +156,7 @@ def fetch(work: Path, output: Path) -> None:
         "-oAcquire::AllowInsecureRepositories=false",
         "-oAcquire::Languages=none",
         "-oAPT::Update::Post-Invoke-Success=",
+        "-oAPT::Update::Error-Mode=any",
         "-oAcquire::Retries=3",
         "-q",
     ]
