@@ -5,7 +5,8 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -175,38 +176,54 @@ def test_what_commit_returned_is_there_after_a_kill_at_any_moment(tmp_path: Path
         assert all(store.verify(each).ok for each in ids(store))
 
 
-def test_live_writer_is_spared_and_dead_one_collected(scene: Scene) -> None:
-    def steps_until_a_directory_is_held() -> int:
-        for step in range(200):
-            scene.restore()
-            child = interrupted_at(
-                step,
-                signal.SIGSTOP,
-                lambda: SnapshotStore(scene.root).commit(function_draft(scene.base, label="new")),
-            )
+@contextmanager
+def writer_stopped_halfway(scene: Scene) -> Iterator[int]:
+    """A process that has stopped itself amid a commit; it is killed at the end."""
+    for step in range(200):
+        scene.restore()
+        child = interrupted_at(
+            step,
+            signal.SIGSTOP,
+            lambda: SnapshotStore(scene.root).commit(function_draft(scene.base, label="new")),
+        )
+        try:
             os.waitpid(child, os.WUNTRACED)
-            held = {path.name for path in (scene.root / "incoming").glob("*/pages.bin")}
-            if held:
-                return child
+            if list((scene.root / "incoming").glob("*/pages.bin")):
+                yield child
+                return
+        finally:
+            # It has ended, but is not yet waited for, or it is still stopped.
             os.kill(child, signal.SIGKILL)
             ended(child)
-        raise AssertionError("the writer never wrote aside")
+    raise AssertionError("the writer never wrote aside")
 
-    child = steps_until_a_directory_is_held()
-    with SnapshotStore(scene.root) as store:
-        assert store.collect() == []
+
+def test_live_writer_is_spared(scene: Scene) -> None:
+    with writer_stopped_halfway(scene) as child, SnapshotStore(scene.root) as store:
         assert len(list((scene.root / "incoming").iterdir())) == 1
         # The stopped writer holds up nobody else.
         other = store.commit(function_draft(scene.base, label="meanwhile")).id
         assert ids(store) == scene.old | {other}
         os.kill(child, signal.SIGCONT)
-        assert ended(child) == 0
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
         assert len(ids(store)) == 4
         scene.assert_sound(store)
 
-    child = steps_until_a_directory_is_held()
-    os.kill(child, signal.SIGKILL)
-    ended(child)
+
+def test_dead_writer_is_collected(scene: Scene) -> None:
+    with SnapshotStore(scene.root) as store, writer_stopped_halfway(scene):
+        assert store.collect() == []
+    (left,) = (scene.root / "incoming").iterdir()
+    assert store.collect() == [left]
     with SnapshotStore(scene.root) as store:
         scene.assert_sound(store)
         assert ids(store) == scene.old
+
+
+def test_parent_deleted_amid_the_commit_is_missed(scene: Scene) -> None:
+    with writer_stopped_halfway(scene) as child, SnapshotStore(scene.root) as store:
+        store.delete(scene.base, recursive=True)
+        os.kill(child, signal.SIGCONT)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        assert ids(store) == set()
+        scene.assert_sound(store)

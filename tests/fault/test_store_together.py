@@ -1,6 +1,7 @@
 """Several processes use one store at once."""
 
 import os
+import time
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def test_equal_and_different_commits_at_once(tmp_path: Path) -> None:
     def write(own: int) -> None:
         os.close(opener)
         os.read(gate, 1)
+        # Clocks that differ, so that equal content committed twice would show as two snapshots.
+        time.time = lambda: float(own)
         with SnapshotStore(root) as store:
             base = store.commit(base_draft())
             for number in range(COMMITS):

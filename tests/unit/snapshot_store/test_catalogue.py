@@ -1,5 +1,6 @@
 """The catalogue is a cache: whatever befalls it, the answers stay those of the directories."""
 
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -51,6 +52,20 @@ def test_spoilt_catalogue_changes_no_answer(filled: Path, data: st.DataObject) -
     assert answers(filled) == expected
 
 
+@pytest.mark.parametrize("value", [b"base", FUNCTION.encode()])
+def test_spoilt_value_of_a_row_changes_no_answer(filled: Path, value: bytes) -> None:
+    catalogue, good = filled / "catalogue.sqlite", (filled / "good").read_bytes()
+    catalogue.write_bytes(good)
+    expected = answers(filled)
+    places = [match.start() for match in re.finditer(value, good)]
+    assert len(places) > 2
+    for place in places:
+        spoilt = bytearray(good)
+        spoilt[place] ^= 1
+        catalogue.write_bytes(spoilt)
+        assert answers(filled) == expected
+
+
 def test_deleted_catalogue_is_made_again(store: SnapshotStore) -> None:
     base = store.commit(base_draft())
     (store.root / "catalogue.sqlite").unlink()
@@ -86,6 +101,8 @@ def test_rows_and_directories_are_reconciled(store: SnapshotStore, tmp_path: Pat
     base = store.commit(base_draft())
     away = base.path.rename(tmp_path / "away")
     assert ids(store) == []
+    with sqlite3.connect(store.root / "catalogue.sqlite") as connection:
+        assert connection.execute("SELECT id FROM snapshots").fetchall() == []
     away.rename(base.path)
     assert ids(store) == [base.id]
 
