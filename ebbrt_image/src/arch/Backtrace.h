@@ -1,0 +1,18 @@
+// Kernel backtraces by frame pointers, with the symbols linked into the image.
+#pragma once
+
+#include <cstdint>
+
+namespace ebbrt::backtrace {
+
+struct Symbol {
+  const char* name;  // null when the address is outside the kernel's text
+  uint64_t offset;
+};
+
+Symbol Resolve(uint64_t address);
+
+// One line per frame, the innermost (at rip) first.
+void Print(uint64_t rip, uint64_t frame_pointer);
+
+}  // namespace ebbrt::backtrace

@@ -1,0 +1,12 @@
+// The I/O interrupt controller: routes device lines to cores.
+#pragma once
+
+#include <cstdint>
+
+namespace ebbrt::io_apic {
+
+enum class Trigger { kEdge, kLevel };
+
+void Route(unsigned line, uint8_t vector, uint32_t apic_id, Trigger trigger);
+
+}  // namespace ebbrt::io_apic

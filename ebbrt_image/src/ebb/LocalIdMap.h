@@ -1,0 +1,16 @@
+// What an Ebb's miss handler finds its root by: id -> pointer, one per machine.
+#pragma once
+
+#include "ebb/EbbId.h"
+
+namespace ebbrt::local_id_map {
+
+// Null when the id is unknown.
+void* Find(EbbId id);
+
+// False, and nothing done, when the id is taken.
+bool Insert(EbbId id, void* value);
+
+void Erase(EbbId id);
+
+}  // namespace ebbrt::local_id_map

@@ -1,0 +1,16 @@
+// Ids of the Ebbs that exist from boot. EbbAllocator gives out those above.
+#pragma once
+
+#include "ebb/EbbId.h"
+
+namespace ebbrt {
+
+constexpr EbbId kPageAllocatorId(1);
+constexpr EbbId kEventManagerId(2);
+constexpr EbbId kTimerId(3);
+constexpr EbbId kClockId(4);
+constexpr EbbId kEntropyId(5);
+constexpr EbbId kMessengerId(6);
+constexpr EbbId kFirstDynamicId(64);
+
+}  // namespace ebbrt

@@ -1,0 +1,141 @@
+#include "event/EventManager.h"
+
+#include "arch/Apic.h"
+#include "arch/Cpu.h"
+#include "arch/Idt.h"
+#include "lib/Assert.h"
+#include "mm/VMem.h"
+
+extern "C" {
+bool SaveRegisters(uint64_t* registers) __attribute__((returns_twice));
+[[noreturn]] void ResumeRegisters(const uint64_t* registers);
+[[noreturn]] void CallOnStack(uint64_t top, void (*function)());
+}
+
+namespace {
+
+ebbrt::EventManagerRoot root;
+
+}  // namespace
+
+class ebbrt::EventManager::FunctionTask final : public Task {
+ public:
+  explicit FunctionTask(MovableFunction<void()> function)
+      : function_(std::move(function)) {}
+
+  void Run() override {
+    // The event may end by Exit() or block for long: free the node first.
+    auto function = std::move(function_);
+    delete this;
+    function();
+  }
+
+ private:
+  MovableFunction<void()> function_;
+};
+
+void ebbrt::EventContext::Run() {
+  auto& manager = *event_manager;
+  // We still stand on the loop's stack; nobody takes it before we left it.
+  manager.free_stack(manager.stack_);
+  manager.stack_ = stack_;
+  ResumeRegisters(registers_);
+}
+
+ebbrt::EventManager::EventManager(EventManagerRoot&) {}
+
+void ebbrt::EventManager::ClassInit() {
+  Create(&root, kEventManagerId);
+}
+
+void ebbrt::EventManager::Start() {
+  stack_ = allocate_stack();
+  CallOnStack(current_stack_top(), &LoopEntry);
+}
+
+void ebbrt::EventManager::Spawn(MovableFunction<void()> function) {
+  queue_.PushBack(*new FunctionTask(std::move(function)));
+}
+
+void ebbrt::EventManager::SpawnRemote(MovableFunction<void()> function,
+                                      unsigned core) {
+  auto* manager = root.rep(core);
+  kbugon(!manager, "core %u runs no events", core);
+  {
+    LockGuard guard(manager->remote_lock_);
+    manager->remote_queue_.PushBack(*new FunctionTask(std::move(function)));
+  }
+  apic::SendInterrupt(cpu::Get(core).apic_id, idt::kVectorRemoteWork);
+}
+
+void ebbrt::EventManager::SaveContext(EventContext& context) {
+  context.core_ = cpu::Index();
+  context.stack_ = stack_;
+  if (SaveRegisters(context.registers_))
+    return;
+  stack_ = allocate_stack();
+  CallOnStack(current_stack_top(), &LoopEntry);
+}
+
+void ebbrt::EventManager::ActivateContext(EventContext& context) {
+  if (context.core_ == cpu::Index()) {
+    event_manager->queue_.PushBack(context);
+    return;
+  }
+  auto* manager = root.rep(context.core_);
+  {
+    LockGuard guard(manager->remote_lock_);
+    manager->remote_queue_.PushBack(context);
+  }
+  apic::SendInterrupt(cpu::Get(context.core_).apic_id, idt::kVectorRemoteWork);
+}
+
+void ebbrt::EventManager::Yield() {
+  EventContext context;
+  context.core_ = cpu::Index();
+  queue_.PushBack(context);
+  SaveContext(context);
+}
+
+void ebbrt::EventManager::Exit() {
+  CallOnStack(current_stack_top(), &LoopEntry);
+}
+
+void ebbrt::EventManager::LoopEntry() {
+  event_manager->loop();
+}
+
+void ebbrt::EventManager::loop() {
+  for (;;) {
+    // The window: what is pending is taken here, on this stack.
+    asm volatile("sti; nop; cli" : : : "memory");
+    take_remote();
+    if (auto* task = queue_.PopFront()) {
+      task->Run();
+      continue;
+    }
+    // STI holds interrupts off for one instruction, so none is lost.
+    asm volatile("sti; hlt; cli" : : : "memory");
+  }
+}
+
+void ebbrt::EventManager::take_remote() {
+  LockGuard guard(remote_lock_);
+  while (auto* task = remote_queue_.PopFront())
+    queue_.PushBack(*task);
+}
+
+uint64_t ebbrt::EventManager::allocate_stack() {
+  if (!free_stacks_) {
+    ++stacks_;
+    return vmem::AllocateStack(kEventStackSize / kPageSize);
+  }
+  auto stack = free_stacks_;
+  free_stacks_ = *reinterpret_cast<uint64_t*>(stack);
+  return stack;
+}
+
+void ebbrt::EventManager::free_stack(uint64_t stack) {
+  *reinterpret_cast<uint64_t*>(stack) = free_stacks_;
+  free_stacks_ = stack;
+}

@@ -1,0 +1,99 @@
+// The event loop of each core. Events run to completion with interrupts off;
+// one that blocks saves its context, and the loop goes on on another stack.
+//
+// Order: device interrupts, then queued events, then halting until the next
+// interrupt. Ring 3 is part of an event: a UC's thread is an event that leaves
+// for ring 3 and comes back by system call, fault or interrupt.
+#pragma once
+
+#include <cstdint>
+
+#include "arch/SpinLock.h"
+#include "ebb/EbbRef.h"
+#include "ebb/MulticoreEbb.h"
+#include "ebb/StaticIds.h"
+#include "event/MovableFunction.h"
+#include "lib/IntrusiveList.h"
+#include "mm/Pfn.h"
+
+namespace ebbrt {
+
+constexpr size_t kEventStackSize = 4 * kPageSize;
+
+// Work in a core's queue.
+class Task : public IntrusiveListHook<> {
+ public:
+  virtual void Run() = 0;
+
+ protected:
+  ~Task() = default;
+};
+
+// A blocked event. It resumes on the core where it blocked.
+class EventContext final : public Task {
+ public:
+  void Run() override;
+  unsigned core() const { return core_; }
+
+ private:
+  friend class EventManager;
+  uint64_t registers_[8];
+  uint64_t stack_ = 0;
+  unsigned core_ = 0;
+};
+
+class EventManager;
+using EventManagerRoot = MulticoreEbbRoot<EventManager>;
+
+class EventManager : public MulticoreEbb<EventManager> {
+ public:
+  explicit EventManager(EventManagerRoot&);
+
+  static void ClassInit();
+
+  // Enters the loop of this core for good.
+  [[noreturn]] void Start();
+
+  // Queues an event behind all others of this core.
+  void Spawn(MovableFunction<void()> function);
+  // Queues an event on another core and wakes it.
+  static void SpawnRemote(MovableFunction<void()> function, unsigned core);
+
+  // Blocks the running event until somebody activates the context.
+  void SaveContext(EventContext& context);
+  // Queues a blocked event to go on. Call on any core.
+  static void ActivateContext(EventContext& context);
+
+  // Lets everything that is queued run first.
+  void Yield();
+
+  // Ends the running event from anywhere inside it.
+  [[noreturn]] void Exit();
+
+  bool idle() const { return queue_.empty(); }
+  uint64_t current_stack_top() const { return stack_ + kEventStackSize; }
+
+  // Stacks of this core: running, blocked and kept for reuse.
+  size_t stacks() const { return stacks_; }
+
+ private:
+  friend class EventContext;
+  class FunctionTask;
+
+  static void LoopEntry();
+  [[noreturn]] void loop();
+  void take_remote();
+  uint64_t allocate_stack();
+  void free_stack(uint64_t stack);
+
+  IntrusiveList<Task> queue_;
+  SpinLock remote_lock_;
+  IntrusiveList<Task> remote_queue_;
+  uint64_t stack_ = 0;
+  uint64_t free_stacks_ = 0;
+  size_t stacks_ = 0;
+};
+
+constexpr auto event_manager = EbbRef<EventManager>(kEventManagerId);
+
+}  // namespace ebbrt

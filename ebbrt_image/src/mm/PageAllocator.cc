@@ -1,0 +1,142 @@
+#include "mm/PageAllocator.h"
+
+#include <cstring>
+
+#include "arch/Cpu.h"
+#include "boot/BootInfo.h"
+#include "lib/Assert.h"
+
+extern "C" char kernel_start[], kernel_end[];
+
+namespace {
+
+ebbrt::SpinLock lock;
+ebbrt::BuddyAllocator buddy;
+ebbrt::Frame* frame_table;
+size_t frame_count;
+size_t total_frames;
+ebbrt::PageAllocator reps[ebbrt::kMaxCores];
+
+// Half a cache goes and comes at a time.
+constexpr unsigned kBatch = 16;
+// Firmware, trampoline and the boot structures live below.
+constexpr uint64_t kFirstUsable = 0x100000;
+
+}  // namespace
+
+void ebbrt::PageAllocator::ClassInit() {
+  uint64_t top = 0;
+  for (const auto& range : boot_info::MemoryMap())
+    if (range.usable && range.end > top)
+      top = range.end;
+  frame_count = Pfn::Down(top).number();
+
+  // The table itself lies right behind the image.
+  auto table_start = PageUp(ToPhysical(kernel_end));
+  auto table_end = PageUp(table_start + frame_count * sizeof(Frame));
+  frame_table = static_cast<Frame*>(PhysicalToPointer(table_start));
+  buddy.Init(frame_table, frame_count);
+
+  for (const auto& range : boot_info::MemoryMap()) {
+    if (!range.usable)
+      continue;
+    auto add = [](uint64_t start, uint64_t end) {
+      auto first = Pfn::Up(start);
+      auto last = Pfn::Down(end);
+      if (first < last) {
+        buddy.AddRange(first, last.number() - first.number());
+        total_frames += last.number() - first.number();
+      }
+    };
+    // The image and the frame table stay reserved.
+    auto start = range.start < kFirstUsable ? kFirstUsable : range.start;
+    auto image = ToPhysical(kernel_start);
+    if (range.end <= image || start >= table_end) {
+      add(start, range.end);
+    } else {
+      if (start < image)
+        add(start, image);
+      if (range.end > table_end)
+        add(table_end, range.end);
+    }
+  }
+  // Image frames are shared by UCs like any others; the kernel keeps one
+  // reference for ever.
+  for (auto pfn = ToPfn(kernel_start); pfn < Pfn::Up(ToPhysical(kernel_end));
+       pfn = pfn + 1)
+    frames::Get(pfn).references.store(1, std::memory_order_relaxed);
+}
+
+ebbrt::Pfn ebbrt::PageAllocator::AllocateEarly() {
+  LockGuard guard(lock);
+  auto pfn = buddy.Allocate(0);
+  kbugon(!pfn.valid(), "out of memory while booting");
+  frames::Get(pfn).references.store(1, std::memory_order_relaxed);
+  return pfn;
+}
+
+ebbrt::PageAllocator* ebbrt::PageAllocator::HandleFault(EbbId id) {
+  auto* rep = &reps[cpu::Index()];
+  EbbRef<PageAllocator>::CacheRef(id, rep);
+  return rep;
+}
+
+ebbrt::Pfn ebbrt::PageAllocator::Allocate(unsigned order) {
+  Pfn pfn;
+  if (order == 0 && cached_ > 0) {
+    pfn = cache_[--cached_];
+  } else {
+    LockGuard guard(lock);
+    pfn = buddy.Allocate(order);
+    if (!pfn.valid())
+      return pfn;
+  }
+  frames::Get(pfn).references.store(1, std::memory_order_relaxed);
+  return pfn;
+}
+
+void ebbrt::PageAllocator::Free(Pfn first, unsigned order) {
+  std::memset(ToPointer(first), 0, kPageSize << order);
+  frames::Get(first).references.store(0, std::memory_order_relaxed);
+  if (order > 0) {
+    LockGuard guard(lock);
+    buddy.Free(first, order);
+    return;
+  }
+  if (cached_ == kCacheSize) {
+    LockGuard guard(lock);
+    for (unsigned i = 0; i < kBatch; ++i)
+      buddy.Free(cache_[--cached_], 0);
+  }
+  cache_[cached_++] = first;
+}
+
+size_t ebbrt::PageAllocator::FreeFrames() {
+  LockGuard guard(lock);
+  auto count = buddy.free_frames();
+  for (const auto& rep : reps)
+    count += rep.cached_;
+  return count;
+}
+
+size_t ebbrt::PageAllocator::UncachedFrames() {
+  return buddy.free_frames();
+}
+
+size_t ebbrt::PageAllocator::TotalFrames() {
+  return total_frames;
+}
+
+ebbrt::Frame& ebbrt::frames::Get(Pfn pfn) {
+  kassert(pfn.number() < frame_count);
+  return frame_table[pfn.number()];
+}
+
+bool ebbrt::frames::IsRam(Pfn pfn) {
+  return pfn.number() < frame_count;
+}
+
+void ebbrt::frames::Release(Pfn pfn) {
+  if (DropReference(pfn))
+    page_allocator->Free(pfn);
+}

@@ -1,0 +1,100 @@
+#include "virtio/VirtioConsole.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "arch/Cpu.h"
+#include "arch/Idt.h"
+#include "arch/IoApic.h"
+#include "lib/Assert.h"
+#include "mm/PageAllocator.h"
+
+std::unique_ptr<ebbrt::VirtioConsole>
+ebbrt::VirtioConsole::Create(Receiver receiver) {
+  auto device = VirtioMmio::Find(VirtioMmio::kConsole);
+  if (!device)
+    return nullptr;
+  return std::unique_ptr<VirtioConsole>(
+      new VirtioConsole(*device, std::move(receiver)));
+}
+
+ebbrt::VirtioConsole::VirtioConsole(VirtioMmio device, Receiver receiver)
+    : device_(device), receiver_(std::move(receiver)) {
+  device_.Negotiate(0);
+  device_.SetUpQueue(kReceiveQueue, receive_);
+  device_.SetUpQueue(kTransmitQueue, transmit_);
+  auto allocate = [] {
+    auto pfn = page_allocator->Allocate();
+    kbugon(!pfn.valid(), "no memory for console buffers");
+    return ToPointer<std::byte>(pfn);
+  };
+  for (unsigned i = 0; i < kBuffers; ++i) {
+    receive_buffers_[i] = allocate();
+    transmit_buffers_[i] = allocate();
+    free_transmit_[free_count_++] = i;
+    receive_.Offer(i, receive_buffers_[i], kBufferSize, true);
+  }
+  auto vector = idt::AllocateVector([this] { handle_interrupt(); });
+  io_apic::Route(device_.line(), vector, cpu::Current().apic_id,
+                 io_apic::Trigger::kEdge);
+  device_.Ready();
+  device_.Notify(kReceiveQueue);
+}
+
+void ebbrt::VirtioConsole::Write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    if (filling_ == kNone) {
+      while (free_count_ == 0 && !reclaim())
+        writers_.Wait();
+      filling_ = free_transmit_[--free_count_];
+      filled_ = 0;
+    }
+    auto size = std::min(bytes.size(), kBufferSize - filled_);
+    std::memcpy(transmit_buffers_[filling_] + filled_, bytes.data(), size);
+    filled_ += size;
+    bytes = bytes.subspan(size);
+    if (filled_ == kBufferSize)
+      Flush();
+  }
+}
+
+void ebbrt::VirtioConsole::Flush() {
+  if (filling_ == kNone)
+    return;
+  transmit_.Offer(filling_, transmit_buffers_[filling_],
+                  static_cast<uint32_t>(filled_), false);
+  filling_ = kNone;
+  device_.Notify(kTransmitQueue);
+}
+
+void ebbrt::VirtioConsole::handle_interrupt() {
+  device_.AcknowledgeInterrupt();
+  if (!writers_.empty() && reclaim())
+    writers_.WakeOne();
+  if (processing_)
+    return;
+  processing_ = true;
+  event_manager->Spawn([this] { process(); });
+}
+
+void ebbrt::VirtioConsole::process() {
+  // The receiver may block; bytes must still come in order, so interrupts
+  // start no second round meanwhile.
+  while (auto used = receive_.Take()) {
+    auto length = std::min<size_t>(used->length, kBufferSize);
+    auto* buffer = receive_buffers_[used->descriptor];
+    receiver_({buffer, length});
+    receive_.Offer(used->descriptor, buffer, kBufferSize, true);
+    device_.Notify(kReceiveQueue);
+  }
+  processing_ = false;
+}
+
+bool ebbrt::VirtioConsole::reclaim() {
+  while (auto used = transmit_.Take()) {
+    kbugon(used->descriptor >= kBuffers, "console returns buffer %u",
+           used->descriptor);
+    free_transmit_[free_count_++] = used->descriptor;
+  }
+  return free_count_ > 0;
+}

@@ -1,0 +1,58 @@
+// The byte channel to the host: port 0 of a virtio console without multiport
+// (virtio 1.1, section 5.3).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "event/MovableFunction.h"
+#include "event/WaitQueue.h"
+#include "virtio/VirtioMmio.h"
+#include "virtio/Virtqueue.h"
+
+namespace ebbrt {
+
+class VirtioConsole {
+ public:
+  // Gets bytes as they come, in an event of core 0.
+  using Receiver = MovableFunction<void(std::span<const std::byte>)>;
+
+  // Null when the machine has no console.
+  static std::unique_ptr<VirtioConsole> Create(Receiver receiver);
+
+  // Sends all bytes, in order; blocks the event while the host does not read.
+  // One writer at a time. Core 0 only. What does not fill a buffer leaves with
+  // Flush, so that a small frame is one message to the device.
+  void Write(std::span<const std::byte> bytes);
+  void Flush();
+
+ private:
+  static constexpr unsigned kReceiveQueue = 0;
+  static constexpr unsigned kTransmitQueue = 1;
+  static constexpr unsigned kBuffers = 16;
+  static constexpr size_t kBufferSize = 4096;
+  static constexpr unsigned kNone = ~0u;
+
+  VirtioConsole(VirtioMmio device, Receiver receiver);
+  void handle_interrupt();
+  void process();
+  bool reclaim();
+
+  VirtioMmio device_;
+  Receiver receiver_;
+  Virtqueue receive_;
+  Virtqueue transmit_;
+  std::byte* receive_buffers_[kBuffers];
+  std::byte* transmit_buffers_[kBuffers];
+  unsigned free_transmit_[kBuffers];
+  unsigned free_count_ = 0;
+  // The transmit buffer that is being filled.
+  unsigned filling_ = kNone;
+  size_t filled_ = 0;
+  bool processing_ = false;
+  WaitQueue writers_;
+};
+
+}  // namespace ebbrt
