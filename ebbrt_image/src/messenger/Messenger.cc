@@ -1,0 +1,85 @@
+#include "messenger/Messenger.h"
+
+#include "arch/DebugConsole.h"
+#include "lib/Assert.h"
+
+namespace {
+
+bool available;
+
+}  // namespace
+
+bool ebbrt::Messenger::Available() {
+  return available;
+}
+
+bool ebbrt::Messenger::ClassInit(FrameReceiver& receiver) {
+  auto* self = new Messenger(receiver);
+  self->console_ = VirtioConsole::Create(
+      [self](std::span<const std::byte> bytes) { self->receive(bytes); });
+  if (!self->console_) {
+    delete self;
+    return false;
+  }
+  Create(self, kMessengerId);
+  available = true;
+  return true;
+}
+
+void ebbrt::Messenger::Send(FrameType type, uint64_t id, uint32_t context,
+                            std::span<const std::byte> payload) {
+  Begin(type, id, context, static_cast<uint32_t>(payload.size()));
+  Write(payload);
+  End();
+}
+
+void ebbrt::Messenger::SendText(FrameType type, uint64_t id, uint32_t context,
+                                std::string_view text) {
+  Send(type, id, context, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+void ebbrt::Messenger::Begin(FrameType type, uint64_t id, uint32_t context,
+                             uint32_t length) {
+  while (busy_)
+    senders_.Wait();
+  busy_ = true;
+  unsent_ = length;
+  auto header = FrameHeader::Make(type, id, context, length);
+  console_->Write(header.bytes());
+}
+
+void ebbrt::Messenger::Write(std::span<const std::byte> bytes) {
+  kbugon(bytes.size() > unsent_, "frame longer than its header says");
+  unsent_ -= static_cast<uint32_t>(bytes.size());
+  console_->Write(bytes);
+}
+
+void ebbrt::Messenger::End() {
+  kbugon(unsent_ != 0, "frame shorter than its header says");
+  console_->Flush();
+  busy_ = false;
+  senders_.WakeOne();
+}
+
+void ebbrt::Messenger::receive(std::span<const std::byte> bytes) {
+  for (;;) {
+    auto step = parser_.Next(bytes);
+    switch (step.event) {
+    case FrameParser::Event::kNeedMore:
+      return;
+    case FrameParser::Event::kHeader:
+      receiver_.BeginFrame(parser_.header());
+      break;
+    case FrameParser::Event::kPayload:
+      receiver_.AddPayload(step.payload);
+      break;
+    case FrameParser::Event::kEnd:
+      receiver_.EndFrame();
+      break;
+    case FrameParser::Event::kError:
+      // The two ends disagree about where frames begin: nothing that comes can
+      // be trusted, and the host has to see that at once.
+      kabort("host sent a bad frame: %s", Describe(parser_.error()));
+    }
+  }
+}

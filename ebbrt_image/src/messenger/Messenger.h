@@ -1,0 +1,62 @@
+// Frames to and from the host. Frames leave whole, in the order in which their
+// senders got hold of the channel.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "ebb/EbbRef.h"
+#include "ebb/SharedEbb.h"
+#include "ebb/StaticIds.h"
+#include "event/WaitQueue.h"
+#include "messenger/Frame.h"
+#include "messenger/FrameParser.h"
+#include "virtio/VirtioConsole.h"
+
+namespace ebbrt {
+
+// Who gets the host's frames.
+class FrameReceiver {
+ public:
+  virtual ~FrameReceiver() = default;
+  // A header has come; then its payload, piece by piece; then the end.
+  virtual void BeginFrame(const FrameHeader& header) = 0;
+  virtual void AddPayload(std::span<const std::byte> bytes) = 0;
+  virtual void EndFrame() = 0;
+};
+
+class Messenger : public SharedEbb<Messenger> {
+ public:
+  // False when the machine has no console.
+  static bool ClassInit(FrameReceiver& receiver);
+  static bool Available();
+
+  // Sends one frame; blocks the event while the host does not read.
+  void Send(FrameType type, uint64_t id, uint32_t context,
+            std::span<const std::byte> payload);
+  void SendText(FrameType type, uint64_t id, uint32_t context,
+                std::string_view text);
+
+  // For payloads that are not in one piece: between Begin and End the channel
+  // belongs to the caller, who writes exactly `length` bytes.
+  void Begin(FrameType type, uint64_t id, uint32_t context, uint32_t length);
+  void Write(std::span<const std::byte> bytes);
+  void End();
+
+ private:
+  explicit Messenger(FrameReceiver& receiver) : receiver_(receiver) {}
+  void receive(std::span<const std::byte> bytes);
+
+  FrameReceiver& receiver_;
+  std::unique_ptr<VirtioConsole> console_;
+  FrameParser parser_;
+  WaitQueue senders_;
+  bool busy_ = false;
+  uint32_t unsent_ = 0;
+};
+
+constexpr auto messenger = EbbRef<Messenger>(kMessengerId);
+
+}  // namespace ebbrt

@@ -1,0 +1,278 @@
+// Reading and writing descriptors. The UC's pages are handed to the descriptors
+// where they lie. Descriptors never wait: the loops here do.
+
+#include <algorithm>
+
+#include "personality/Calls.h"
+#include "uc/ConsoleDescriptor.h"
+
+namespace {
+
+using namespace ebbrt;
+
+constexpr uint64_t kMaxTransfer = 0x7ffff000;
+constexpr uint64_t kMaxVectors = 1024;
+constexpr size_t kDirectoryBuffer = 4096;
+
+struct Vector2 {
+  uint64_t address;
+  uint64_t size;
+};
+
+// Others of this UC may wait for what was read or written.
+void Changed(SystemCall& call, const Descriptor& descriptor) {
+  switch (descriptor.kind()) {
+  case Descriptor::Kind::kPipe:
+  case Descriptor::Kind::kSocket:
+  case Descriptor::Kind::kEventFd:
+    call.uc().io().WakeAll();
+    break;
+  default:
+    break;
+  }
+}
+
+// transfer(piece) for each piece of the range until one is cut short.
+template <class Transfer>
+Answer ReadPieces(SystemCall& call, uint64_t address, uint64_t size,
+                  Transfer transfer) {
+  uint64_t total = 0;
+  Result<size_t> last = size_t{0};
+  if (size == 0) {
+    last = transfer(std::span<std::byte>());
+    return last ? Answer(total) : Answer(last.error());
+  }
+  auto accessed = call.space().ForEachWritablePiece(
+      address, size, [&](std::span<std::byte> piece) {
+        last = transfer(piece);
+        if (last)
+          total += *last;
+        return last && *last == piece.size();
+      });
+  if (total > 0)
+    return total;
+  if (!last)
+    return last.error();
+  return accessed ? Answer(total) : Answer(Errno::kFault);
+}
+
+template <class Transfer>
+Answer WritePieces(SystemCall& call, uint64_t address, uint64_t size,
+                   Transfer transfer) {
+  uint64_t total = 0;
+  Result<size_t> last = size_t{0};
+  bool stopped = false;
+  if (size == 0) {
+    last = transfer(std::span<const std::byte>());
+    return last ? Answer(total) : Answer(last.error());
+  }
+  auto accessed = call.space().ForEachPiece(
+      address, size, [&](std::span<const std::byte> piece) {
+        if (stopped)
+          return;
+        last = transfer(piece);
+        if (last)
+          total += *last;
+        stopped = !last || *last < piece.size();
+      });
+  if (total > 0)
+    return total;
+  if (!last)
+    return last.error();
+  return accessed ? Answer(total) : Answer(Errno::kFault);
+}
+
+Answer ReadFrom(SystemCall& call, Descriptor& descriptor, uint64_t address,
+                uint64_t size) {
+  size = std::min(size, kMaxTransfer);
+  auto answer = call.Wait(!descriptor.non_blocking(), kNever, [&]() -> Answer {
+    if (descriptor.kind() == Descriptor::Kind::kConsole) {
+      auto received =
+          static_cast<ConsoleDescriptor&>(descriptor).ReceiveTo(address, size);
+      return received ? Answer(*received) : Answer(received.error());
+    }
+    return ReadPieces(call, address, size,
+                      [&](auto piece) { return descriptor.Read(piece); });
+  });
+  Changed(call, descriptor);
+  return answer;
+}
+
+Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
+               uint64_t size) {
+  size = std::min(size, kMaxTransfer);
+  if (descriptor.kind() == Descriptor::Kind::kConsole) {
+    auto sent =
+        static_cast<ConsoleDescriptor&>(descriptor).SendFrom(address, size);
+    return sent ? Answer(*sent) : Answer(sent.error());
+  }
+  // A blocking write ends when everything is written.
+  uint64_t total = 0;
+  auto answer = call.Wait(!descriptor.non_blocking(), kNever, [&]() -> Answer {
+    auto piece = WritePieces(call, address + total, size - total,
+                             [&](auto p) { return descriptor.Write(p); });
+    if (!piece)
+      return piece;
+    Changed(call, descriptor);
+    total += *piece;
+    if (total<size&& * piece> 0)
+      return Errno::kAgain;
+    return total;
+  });
+  if (total > 0)
+    return total;
+  return answer;
+}
+
+// one(address, size) for each element of an iovec array until one is short.
+template <class One> Answer ForVectors(SystemCall& call, One one) {
+  auto count = call.argument(2);
+  if (count > kMaxVectors)
+    return Errno::kInvalid;
+  uint64_t total = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    Vector2 element;
+    if (!call.space().Read(call.argument(1) + i * sizeof(element), element))
+      return total > 0 ? Answer(total) : Answer(Errno::kFault);
+    if (element.size == 0)
+      continue;
+    Answer done = one(element.address, element.size);
+    if (!done)
+      return total > 0 ? Answer(total) : Answer(done.error());
+    total += *done;
+    if (*done < element.size)
+      break;
+  }
+  return total;
+}
+
+}  // namespace
+
+ebbrt::Answer ebbrt::personality::Read(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  return ReadFrom(call, **descriptor, call.argument(1), call.argument(2));
+}
+
+ebbrt::Answer ebbrt::personality::Write(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  return WriteTo(call, **descriptor, call.argument(1), call.argument(2));
+}
+
+ebbrt::Answer ebbrt::personality::PRead(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  auto offset = call.argument(3);
+  if (call.wide(3) < 0)
+    return Errno::kInvalid;
+  return ReadPieces(call, call.argument(1),
+                    std::min(call.argument(2), kMaxTransfer), [&](auto piece) {
+                      auto read = (*descriptor)->PRead(piece, offset);
+                      offset += piece.size();
+                      return read;
+                    });
+}
+
+ebbrt::Answer ebbrt::personality::PWrite(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  auto offset = call.argument(3);
+  if (call.wide(3) < 0)
+    return Errno::kInvalid;
+  return WritePieces(call, call.argument(1),
+                     std::min(call.argument(2), kMaxTransfer), [&](auto piece) {
+                       auto written = (*descriptor)->PWrite(piece, offset);
+                       offset += piece.size();
+                       return written;
+                     });
+}
+
+ebbrt::Answer ebbrt::personality::ReadVector(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  return ForVectors(call, [&](uint64_t address, uint64_t size) {
+    return ReadFrom(call, **descriptor, address, size);
+  });
+}
+
+// Each element of a write to the channel must be a frame of its own.
+ebbrt::Answer ebbrt::personality::WriteVector(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  return ForVectors(call, [&](uint64_t address, uint64_t size) {
+    return WriteTo(call, **descriptor, address, size);
+  });
+}
+
+ebbrt::Answer ebbrt::personality::Seek(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  return (*descriptor)->Seek(call.wide(1), call.integer(2));
+}
+
+ebbrt::Answer ebbrt::personality::Truncate(SystemCall& call) {
+  auto path = call.Path(0);
+  if (!path)
+    return path.error();
+  if (call.wide(1) < 0)
+    return Errno::kInvalid;
+  return Zero(call.uc().files().Truncate(call.uc().directory(), *path,
+                                         call.argument(1)));
+}
+
+ebbrt::Answer ebbrt::personality::TruncateDescriptor(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  if (call.wide(1) < 0)
+    return Errno::kInvalid;
+  return Zero((*descriptor)->Truncate(call.argument(1)));
+}
+
+// Only the plain form, which makes a file at least as long as asked for.
+ebbrt::Answer ebbrt::personality::Allocate(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  if (call.integer(1) != 0)
+    return Errno::kNotSupported;
+  if (call.wide(2) < 0 || call.wide(3) <= 0)
+    return Errno::kInvalid;
+  abi::Stat stat;
+  if (auto got = (*descriptor)->GetStat(stat); !got)
+    return got.error();
+  auto end = call.argument(2) + call.argument(3);
+  if (end <= static_cast<uint64_t>(stat.size))
+    return uint64_t{0};
+  return Zero((*descriptor)->Truncate(end));
+}
+
+ebbrt::Answer ebbrt::personality::ReadDirectory(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  alignas(8) std::byte buffer[kDirectoryBuffer];
+  auto size = std::min<uint64_t>(call.argument(2), sizeof(buffer));
+  auto filled = (*descriptor)->ReadDirectory(std::span(buffer, size));
+  if (!filled)
+    return filled.error();
+  if (!call.space().CopyOut(call.argument(1), std::span(buffer, *filled)))
+    return Errno::kFault;
+  return *filled;
+}
+
+// fsync, fdatasync, flock: nothing is behind memory, nobody else has the file.
+ebbrt::Answer ebbrt::personality::Synchronise(SystemCall& call) {
+  auto descriptor = call.uc().descriptors().Get(call.integer(0));
+  if (!descriptor)
+    return descriptor.error();
+  return uint64_t{0};
+}

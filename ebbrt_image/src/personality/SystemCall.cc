@@ -1,0 +1,64 @@
+#include "personality/SystemCall.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "arch/DebugConsole.h"
+#include "files/Abi.h"
+
+uint64_t ebbrt::SystemCall::argument(unsigned index) const {
+  switch (index) {
+  case 0:
+    return frame_.rdi;
+  case 1:
+    return frame_.rsi;
+  case 2:
+    return frame_.rdx;
+  case 3:
+    return frame_.r10;
+  case 4:
+    return frame_.r8;
+  default:
+    return frame_.r9;
+  }
+}
+
+ebbrt::Result<ebbrt::String> ebbrt::SystemCall::Path(unsigned index) {
+  String path;
+  bool ended = false;
+  auto read = space().ForEachPiece(
+      argument(index), abi::kMaxPath, [&](std::span<const std::byte> piece) {
+        if (ended)
+          return;
+        auto* text = reinterpret_cast<const char*>(piece.data());
+        size_t length = 0;
+        while (length < piece.size() && text[length])
+          ++length;
+        ended = length < piece.size();
+        path.Append(std::string_view(text, length));
+      });
+  // A path near the end of a mapping is whole although not all of it was read.
+  if (ended)
+    return path;
+  return read ? Errno::kNameTooLong : Errno::kFault;
+}
+
+extern "C" void HandleSystemCall(ebbrt::TrapFrame* frame) {
+  using namespace ebbrt;
+  auto& thread = UcThread::Current();
+  SystemCall call(thread, *frame);
+  auto handler = personality::Find(call.number());
+  int64_t result;
+  if (handler) {
+    auto answer = handler(call);
+    result = answer ? static_cast<int64_t>(*answer)
+                    : -static_cast<int64_t>(answer.error());
+  } else {
+    if (call.uc().FirstRefusal(call.number()))
+      kprintf("uc %u: system call %lu refused\n", call.uc().id(),
+              call.number());
+    result = -static_cast<int64_t>(Errno::kNoSystemCall);
+  }
+  frame->rax = static_cast<uint64_t>(result);
+  thread.PrepareReturn(false);
+}

@@ -1,0 +1,132 @@
+// A UC's memory: its regions, its page-table tree, and how faults fill it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "lib/Result.h"
+#include "mm/KernelFrames.h"
+#include "mm/PageTableTree.h"
+#include "uc/RegionMap.h"
+
+namespace ebbrt {
+
+class AddressSpace {
+ public:
+  static constexpr uint64_t kLowest = 0x10000;
+  static constexpr uint64_t kHighest = 0x7FFFFFFFF000;
+  static constexpr uint64_t kStackSize = 8 << 20;
+
+  enum class Fault { kResolved, kNoAccess, kNoMemory };
+
+  // How often each kind of fault was taken.
+  struct Counters {
+    uint64_t demand_zero = 0;
+    uint64_t file_fill = 0;
+    uint64_t native_copy = 0;    // of a file's page or the zero page
+    uint64_t snapshot_copy = 0;  // of a page borrowed from a snapshot
+    uint64_t ownership = 0;      // the last borrower takes the page as it is
+  };
+
+  // At most `frame_limit` frames of its own. Check valid() afterwards.
+  explicit AddressSpace(uint64_t frame_limit);
+  ~AddressSpace();
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
+
+  bool valid() const { return tree_.root().valid(); }
+  Pfn root() const { return tree_.root(); }
+  uint64_t owned_frames() const { return owned_frames_; }
+  const Counters& counters() const { return counters_; }
+  const RegionMap& regions() const { return regions_; }
+
+  // Addresses and sizes are multiples of the page size from here on.
+
+  // Maps `region` where it says; what was there before is dropped.
+  Result<void> MapFixed(const Region& region);
+  // Finds room for a region of `size` bytes, near the top.
+  Result<uint64_t> FindRoom(uint64_t size) const;
+  Result<void> Unmap(uint64_t start, uint64_t end);
+  Result<void> Protect(uint64_t start, uint64_t end, Protection protection);
+  // Drops the contents, keeps the regions: later reads see the fill again.
+  Result<void> Discard(uint64_t start, uint64_t end);
+  // Moves the pages and the region at `from` to `to`, which must be free.
+  Result<void> Move(uint64_t from, uint64_t to, uint64_t size);
+
+  // Resolves an access to `address` if the regions allow it.
+  Fault HandleFault(uint64_t address, bool write, bool execute);
+
+  // Copies between the kernel and the UC. False if the UC may not make that
+  // access itself; a part may have been copied then.
+  bool CopyIn(std::span<std::byte> to, uint64_t from);
+  bool CopyOut(uint64_t to, std::span<const std::byte> from);
+
+  template <class T> bool Read(uint64_t address, T& value) {
+    return CopyIn(std::as_writable_bytes(std::span(&value, 1)), address);
+  }
+  template <class T> bool Write(uint64_t address, const T& value) {
+    return CopyOut(address, std::as_bytes(std::span(&value, 1)));
+  }
+
+  // Calls visit(span) for each piece of [address, address+size) as it lies in
+  // memory, for reading. Stops with false at an address the UC cannot read.
+  template <class Visit>
+  bool ForEachPiece(uint64_t address, uint64_t size, Visit visit) {
+    while (size > 0) {
+      auto piece = kPageSize - address % kPageSize;
+      if (piece > size)
+        piece = size;
+      auto* bytes = access(address, false);
+      if (!bytes)
+        return false;
+      visit(std::span<const std::byte>(bytes, piece));
+      address += piece;
+      size -= piece;
+    }
+    return true;
+  }
+
+  // The same for writing; goes on while visit(span) returns true.
+  template <class Visit>
+  bool ForEachWritablePiece(uint64_t address, uint64_t size, Visit visit) {
+    while (size > 0) {
+      auto piece = kPageSize - address % kPageSize;
+      if (piece > size)
+        piece = size;
+      auto* bytes = access(address, true);
+      if (!bytes)
+        return false;
+      if (!visit(std::span<std::byte>(bytes, piece)))
+        return true;
+      address += piece;
+      size -= piece;
+    }
+    return true;
+  }
+
+ private:
+  using Entry = PageTableEntry;
+  using Tree = PageTableTree<KernelFrames>;
+
+  // The byte at `address` through the direct map, faulted in; null if the UC
+  // may not access it so.
+  std::byte* access(uint64_t address, bool write);
+  Pfn allocate();
+  bool fill(const Region& region, uint64_t page, bool write);
+  bool copy_on_write(Entry& entry);
+  void map_around(const Region& region, uint64_t page);
+  static uint64_t flags_of(const Region& region);
+  // Frames of the range that only this space holds.
+  uint64_t count_owned(uint64_t start, uint64_t end) const;
+  void flush(uint64_t start, uint64_t end);
+  bool loaded() const;
+
+  Tree tree_;
+  RegionMap regions_;
+  uint64_t owned_frames_ = 0;
+  uint64_t frame_limit_;
+  Counters counters_;
+};
+
+}  // namespace ebbrt

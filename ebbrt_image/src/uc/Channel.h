@@ -1,0 +1,60 @@
+// The runner's descriptor 3: frames from the host are read as a byte stream,
+// frames to the host are written one per call.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "lib/Vector.h"
+#include "mm/Pfn.h"
+#include "uc/ConsoleDescriptor.h"
+
+namespace ebbrt {
+
+class Channel final : public ConsoleDescriptor {
+ public:
+  explicit Channel(UnikernelContext& uc);
+  ~Channel() override;
+
+  // A frame for the UC, as the Messenger gets it. AddPayload is false when
+  // memory is short; the frame is dropped then and EndFrame must not follow.
+  void BeginFrame(const FrameHeader& header);
+  bool AddPayload(std::span<const std::byte> bytes);
+  void EndFrame();
+
+  // visit(id) for each request that was not begun.
+  template <class Visit> void ForEachWaiting(Visit visit) const {
+    for (size_t i = read_ > 0 ? 1 : 0; i < messages_.size(); ++i)
+      if (messages_[i].header.type != FrameType::kSync)
+        visit(messages_[i].header.id);
+  }
+
+  // True once the runner has said that it is up.
+  bool ready() const { return ready_; }
+
+  // `address` must hold a whole frame of a type that a runner may send.
+  // Answers kInvalid, and sends nothing, if not.
+  Result<size_t> SendFrom(uint64_t address, size_t size) override;
+  // Ends with the frame, so that one call never takes from two requests.
+  Result<size_t> ReceiveTo(uint64_t address, size_t size) override;
+  uint32_t Ready() const override;
+
+ private:
+  // Frames that wait, in the order they came, each with its payload in pages.
+  struct Message {
+    FrameHeader header;
+    Vector<Pfn> pages;
+    uint32_t filled = 0;
+  };
+
+  static void release(Message& message);
+  // Takes the next bytes of the first message.
+  size_t take(std::span<std::byte> bytes);
+
+  Vector<Message> messages_;
+  Message incoming_;
+  bool ready_ = false;
+  size_t read_ = 0;  // bytes of the first message, its header included
+};
+
+}  // namespace ebbrt

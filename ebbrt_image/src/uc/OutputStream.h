@@ -1,0 +1,22 @@
+// Standard output or error of a UC: every write is a frame to the host.
+#pragma once
+
+#include "uc/ConsoleDescriptor.h"
+
+namespace ebbrt {
+
+class OutputStream final : public ConsoleDescriptor {
+ public:
+  OutputStream(UnikernelContext& uc, FrameType type);
+
+  Result<size_t> SendFrom(uint64_t address, size_t size) override;
+  uint32_t Ready() const override { return abi::kPollOut; }
+
+ private:
+  // A longer write is taken in part, as pipes do.
+  static constexpr size_t kMaxWrite = 64 << 10;
+
+  FrameType type_;
+};
+
+}  // namespace ebbrt

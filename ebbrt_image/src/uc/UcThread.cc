@@ -1,0 +1,179 @@
+#include "uc/UcThread.h"
+
+#include <cstring>
+
+#include "arch/Clock.h"
+#include "arch/Cpu.h"
+#include "arch/Exception.h"
+#include "arch/Gdt.h"
+#include "arch/Msr.h"
+#include "event/Timer.h"
+#include "lib/Assert.h"
+#include "mm/VMem.h"
+#include "uc/UnikernelContext.h"
+
+extern "C" [[noreturn]] void EnterUser(ebbrt::TrapFrame* frame);
+
+namespace {
+
+constexpr uint64_t kErrorWrite = 1 << 1;
+constexpr uint64_t kErrorReserved = 1 << 3;
+constexpr uint64_t kErrorExecute = 1 << 4;
+constexpr uint64_t kFlagsFixed = 0x2;
+constexpr uint64_t kFlagsInterrupt = 0x200;
+// What ring 3 may choose of its flags: CF PF AF ZF SF TF DF OF AC ID.
+constexpr uint64_t kFlagsUser = 0x240DD5;
+
+// The state that FNINIT and the default MXCSR give.
+struct [[gnu::packed]] FpuImage {
+  uint16_t control = 0x37F;
+  char unused[22] = {};
+  uint32_t mxcsr = 0x1F80;
+};
+
+// Only makes the core take an interrupt; PrepareReturn does the rest.
+class SliceTimer final : public ebbrt::Timer::Hook {
+ public:
+  void Fire() override {}
+};
+SliceTimer slice_timers[ebbrt::kMaxCores];
+
+}  // namespace
+
+ebbrt::UcThread::UcThread(UnikernelContext& uc, uint32_t id)
+    : uc_(uc), id_(id) {
+  std::memset(fpu_, 0, sizeof(fpu_));
+  FpuImage image;
+  std::memcpy(fpu_, &image, sizeof(image));
+}
+
+ebbrt::UcThread::~UcThread() {
+  auto& core = cpu::Current();
+  if (core.current_thread == this)
+    core.current_thread = nullptr;
+  if (core.fpu_owner == this)
+    core.fpu_owner = nullptr;
+}
+
+void ebbrt::UcThread::Start(const TrapFrame& frame) {
+  start_frame_ = frame;
+  event_manager->Spawn([this] { run(); });
+}
+
+ebbrt::UcThread& ebbrt::UcThread::Current() {
+  auto* thread = cpu::Current().current_thread;
+  kassert(thread);
+  return *thread;
+}
+
+ebbrt::TrapFrame& ebbrt::UcThread::frame() {
+  return *(reinterpret_cast<TrapFrame*>(stack_top_) - 1);
+}
+
+void ebbrt::UcThread::set_fs_base(uint64_t address) {
+  fs_base_ = address;
+  msr::Write(msr::kFsBase, address);
+}
+
+void ebbrt::UcThread::set_gs_base(uint64_t address) {
+  gs_base_ = address;
+  msr::Write(msr::kKernelGsBase, address);
+}
+
+void ebbrt::UcThread::CopyRegistersTo(UcThread& child) {
+  if (cpu::Current().fpu_owner == this)
+    asm volatile("fxsave64 %0" : "=m"(fpu_));
+  std::memcpy(child.fpu_, fpu_, sizeof(fpu_));
+  child.fs_base_ = fs_base_;
+  child.gs_base_ = gs_base_;
+  child.signal_mask_ = signal_mask_;
+}
+
+void ebbrt::UcThread::run() {
+  stack_top_ = event_manager->current_stack_top();
+  // The frame lies at the top, over what the event loop left there: this event
+  // does not return to it.
+  auto target = &frame();
+  *target = start_frame_;
+  target->cs = kUserCode;
+  target->ss = kUserData;
+  target->rflags =
+      (target->rflags & kFlagsUser) | kFlagsFixed | kFlagsInterrupt;
+  target->vector = kVectorSystemCall;
+  slice_start_ = clock::Uptime();
+  PrepareReturn(false);
+  EnterUser(target);
+}
+
+void ebbrt::UcThread::PrepareReturn(bool from_interrupt) {
+  while (!uc_.ended() && !event_manager->idle()) {
+    auto now = clock::Uptime();
+    if (!from_interrupt && now - slice_start_ < kSlice) {
+      auto& slice_timer = slice_timers[cpu::Index()];
+      if (!slice_timer.started())
+        timer->Start(slice_timer, slice_start_ + kSlice);
+      break;
+    }
+    from_interrupt = false;
+    event_manager->Yield();
+    slice_start_ = clock::Uptime();
+  }
+  if (uc_.ended())
+    Exit();
+  load();
+}
+
+void ebbrt::UcThread::load() {
+  auto& core = cpu::Current();
+  if (core.current_thread != this) {
+    core.current_thread = this;
+    core.kernel_stack = stack_top_;
+    core.task_state.rsp[0] = stack_top_;
+    msr::Write(msr::kFsBase, fs_base_);
+    msr::Write(msr::kKernelGsBase, gs_base_);
+  }
+  auto root = uc_.space().root().address();
+  if (core.root != root) {
+    cpu::WriteCr3(root);
+    core.root = root;
+  }
+  if (core.fpu_owner != this) {
+    if (core.fpu_owner)
+      asm volatile("fxsave64 %0" : "=m"(core.fpu_owner->fpu_));
+    asm volatile("fxrstor64 %0" : : "m"(fpu_));
+    core.fpu_owner = this;
+  }
+}
+
+void ebbrt::UcThread::Exit() {
+  if (clear_child_tid_ && !uc_.ended()) {
+    uc_.space().Write(clear_child_tid_, uint32_t{0});
+    uc_.futexes().Wake(clear_child_tid_, 1, FutexTable::kAnyBits);
+  }
+  auto& uc = uc_;
+  uc.RemoveThread(*this);
+  event_manager->Exit();
+}
+
+void ebbrt::uc_thread::HandleFault(TrapFrame& frame) {
+  auto& uc = UcThread::Current().uc();
+  if (frame.vector != kVectorPageFault) {
+    uc.EndByFault(frame, exception::Name(frame.vector), 0);
+    return;
+  }
+  auto address = cpu::ReadCr2();
+  auto result = AddressSpace::Fault::kNoAccess;
+  if (!(frame.error & kErrorReserved))
+    result = uc.space().HandleFault(address, frame.error & kErrorWrite,
+                                    frame.error & kErrorExecute);
+  if (result == AddressSpace::Fault::kNoAccess)
+    uc.EndByFault(frame, "page fault", address);
+  else if (result == AddressSpace::Fault::kNoMemory)
+    uc.EndByMemory();
+}
+
+void ebbrt::uc_thread::BeforeUserReturn(TrapFrame& frame) {
+  auto& thread = UcThread::Current();
+  kassert(&thread.frame() == &frame);
+  thread.PrepareReturn(frame.vector >= 32);
+}

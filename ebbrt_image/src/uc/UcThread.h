@@ -1,0 +1,76 @@
+// A thread of a UC. In the kernel it is an event: its kernel stack is the
+// event's stack, with the registers of ring 3 at the top.
+#pragma once
+
+#include <cstdint>
+
+#include "arch/TrapFrame.h"
+#include "event/EventManager.h"
+#include "lib/IntrusiveList.h"
+
+namespace ebbrt {
+
+class UnikernelContext;
+
+class UcThread : public IntrusiveListHook<UcThread> {
+ public:
+  UcThread(UnikernelContext& uc, uint32_t id);
+  ~UcThread();
+
+  // Queues the thread to start with these registers.
+  void Start(const TrapFrame& frame);
+
+  // The thread that entered the kernel last on this core.
+  static UcThread& Current();
+
+  UnikernelContext& uc() { return uc_; }
+  uint32_t id() const { return id_; }
+  TrapFrame& frame();
+
+  uint64_t fs_base() const { return fs_base_; }
+  void set_fs_base(uint64_t address);
+  // For a thread that does not run yet: nothing is loaded.
+  void InitFsBase(uint64_t address) { fs_base_ = address; }
+  uint64_t gs_base() const { return gs_base_; }
+  void set_gs_base(uint64_t address);
+  void set_clear_child_tid(uint64_t address) { clear_child_tid_ = address; }
+  uint64_t signal_mask() const { return signal_mask_; }
+  void set_signal_mask(uint64_t mask) { signal_mask_ = mask; }
+
+  // Registers of a thread that clone() makes from this one.
+  void CopyRegistersTo(UcThread& child);
+
+  // To be called last on the way to ring 3: lets others run if it is their
+  // turn, ends the thread if its UC ended, and loads its state.
+  void PrepareReturn(bool from_interrupt);
+
+  // Ends the running thread.
+  [[noreturn]] void Exit();
+
+ private:
+  static constexpr uint64_t kSlice = 5000000;  // ns
+
+  void run();
+  void load();
+
+  UnikernelContext& uc_;
+  uint32_t id_;
+  uint64_t stack_top_ = 0;
+  uint64_t fs_base_ = 0;
+  uint64_t gs_base_ = 0;
+  uint64_t clear_child_tid_ = 0;
+  uint64_t signal_mask_ = 0;
+  uint64_t slice_start_ = 0;
+  TrapFrame start_frame_ = {};
+  alignas(16) std::byte fpu_[512];
+};
+
+namespace uc_thread {
+
+// An exception in ring 3.
+void HandleFault(TrapFrame& frame);
+void BeforeUserReturn(TrapFrame& frame);
+
+}  // namespace uc_thread
+
+}  // namespace ebbrt

@@ -1,0 +1,152 @@
+// A unikernel context (UC): one interpreter with its memory, files and threads.
+// It lives on one core, and whatever it does wrong ends it alone.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "event/Timer.h"
+#include "event/WaitQueue.h"
+#include "files/DescriptorTable.h"
+#include "files/FileSystem.h"
+#include "lib/IntrusiveList.h"
+#include "lib/RefCounted.h"
+#include "lib/String.h"
+#include "messenger/Frame.h"
+#include "uc/AddressSpace.h"
+#include "uc/Channel.h"
+#include "uc/FutexTable.h"
+#include "uc/TmpPages.h"
+#include "uc/UcThread.h"
+
+namespace ebbrt {
+
+struct UcLimits {
+  uint64_t frames = ~uint64_t{0};  // of memory, files in /tmp among them
+  uint64_t tmp_pages = 16384;
+  uint32_t threads = 64;
+  uint32_t descriptors = 256;
+};
+
+// Why a UC ended; the names are the error kinds of the wire format.
+enum class EndKind { kExit, kFault, kBadCall, kMemoryLimit, kTimeout };
+const char* Name(EndKind kind);
+
+// Its owner, who is told of the end and then deletes it.
+class UcObserver {
+ public:
+  virtual ~UcObserver() = default;
+  virtual void ContextEnded(UnikernelContext& uc) = 0;
+};
+
+class UnikernelContext {
+ public:
+  UnikernelContext(uint32_t id, const UcLimits& limits, const Archive& archive,
+                   UcObserver& observer);
+  // Its threads have all ended.
+  ~UnikernelContext();
+
+  // Loads a static ELF program from the archive and starts its first thread.
+  Result<void> Start(std::string_view path,
+                     std::span<const std::string_view> arguments,
+                     std::span<const std::string_view> environment);
+
+  uint32_t id() const { return id_; }
+  const UcLimits& limits() const { return limits_; }
+  AddressSpace& space() { return space_; }
+  FileSystem& files() { return *files_; }
+  DescriptorTable& descriptors() { return descriptors_; }
+  FutexTable& futexes() { return futexes_; }
+  Channel& channel() { return *channel_; }
+
+  // Where threads wait until some descriptor of this UC may be ready.
+  WaitQueue& io() { return io_; }
+  // Where threads wait for nothing but time.
+  WaitQueue& sleepers() { return sleepers_; }
+
+  // The current directory.
+  const Place& directory() const { return directory_; }
+  void set_directory(const Place& place) { directory_ = place; }
+  uint32_t umask() const { return umask_; }
+  void set_umask(uint32_t mask) { umask_ = mask; }
+
+  // Heap top, for brk.
+  uint64_t break_start() const { return break_start_; }
+  uint64_t break_end() const { return break_end_; }
+  void set_break_end(uint64_t address) { break_end_ = address; }
+
+  // Threads. A new one is not started yet; null beyond the limit.
+  UcThread* AddThread();
+  void RemoveThread(UcThread& thread);
+  uint32_t thread_count() const { return thread_count_; }
+
+  // Requests: while one runs, output belongs to it and its time is bounded.
+  void BeginRequest(uint64_t id, uint32_t limit_ms);
+  void EndRequest(uint64_t id);
+  uint64_t request() const { return request_; }
+
+  // Ends all threads as they come by. Only the first reason counts.
+  void End(EndKind kind, const char* format, ...)
+      __attribute__((format(printf, 3, 4)));
+  void EndByFault(const TrapFrame& frame, const char* what, uint64_t address);
+  void EndByMemory();
+  bool ended() const { return ended_; }
+  EndKind end_kind() const { return end_kind_; }
+  const char* end_message() const { return end_message_; }
+
+  // Disposition of each signal, as rt_sigaction gets and sets it.
+  struct SignalAction {
+    uint64_t handler = 0;
+    uint64_t flags = 0;
+    uint64_t restorer = 0;
+    uint64_t mask = 0;
+  };
+  static constexpr unsigned kSignals = 64;
+  SignalAction& signal_action(unsigned signal) { return actions_[signal - 1]; }
+
+  // True once per call number, for the log.
+  bool FirstRefusal(uint64_t number);
+
+ private:
+  class RunTimer final : public Timer::Hook {
+   public:
+    explicit RunTimer(UnikernelContext& uc) : uc_(uc) {}
+    void Fire() override;
+
+   private:
+    UnikernelContext& uc_;
+  };
+
+  static constexpr uint64_t kRefusalWords = 8;
+
+  uint32_t id_;
+  UcLimits limits_;
+  const Archive& archive_;
+  UcObserver& observer_;
+  AddressSpace space_;
+  TmpPages tmp_pages_;
+  RefPtr<FileSystem> files_;
+  Place directory_;
+  DescriptorTable descriptors_;
+  RefPtr<Channel> channel_;
+  FutexTable futexes_;
+  WaitQueue io_;
+  WaitQueue sleepers_;
+  IntrusiveList<UcThread, UcThread> threads_;
+  uint32_t thread_count_ = 0;
+  uint32_t next_thread_id_ = 1;
+  uint32_t umask_ = 022;
+  uint64_t break_start_ = 0;
+  uint64_t break_end_ = 0;
+  uint64_t request_ = 0;
+  uint32_t request_limit_ms_ = 0;
+  RunTimer run_timer_;
+  bool ended_ = false;
+  EndKind end_kind_ = EndKind::kExit;
+  char end_message_[200] = {};
+  SignalAction actions_[kSignals];
+  uint64_t refused_[kRefusalWords] = {};
+};
+
+}  // namespace ebbrt
