@@ -93,7 +93,10 @@ async def qemu_version() -> str:
         raise AcceleratorError(
             f"{QEMU} cannot be started ({error.strerror}). Install Debian's qemu-system-x86."
         ) from error
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        await _end(process)
     return output.decode("utf-8", "replace").partition("\n")[0].strip()
 
 

@@ -89,7 +89,8 @@ class Node:
         logger.info("accelerator: %s", chosen.reason)
         self.hardware = Hardware(chosen, settings.machine, settings.memory_mib)
         self._facts = self.hardware.facts(await accelerator.qemu_version())
-        self.store = await asyncio.to_thread(SnapshotStore, settings.store)
+        # Not in a thread: a cancellation would leave a store behind that nobody closes.
+        self.store = SnapshotStore(settings.store)
         return self
 
     async def __aexit__(
@@ -98,9 +99,10 @@ class Node:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        base, self._base = self._base, None
         try:
-            if self._base is not None:
-                await self._base.close()
+            if base is not None:
+                await base.close()
         finally:
             try:
                 while self._background:

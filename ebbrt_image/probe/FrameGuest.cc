@@ -49,7 +49,7 @@ static_assert(sizeof(Header) == kHeaderSize);
 
 uint8 frame[kHeaderSize + kMaxPayload];
 uint8 answer[kHeaderSize + kPageSize];
-uint8 touched[kDirtyPages * kPageSize];
+volatile uint8 touched[kDirtyPages * kPageSize];
 char text[kPageSize];
 uint32 text_length;
 uint8 seed[8];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import pathlib
 import struct
@@ -64,6 +65,7 @@ def children() -> set[int]:
 
 def holdings() -> tuple[int, int, set[int]]:
     """Return what this process holds: open descriptors, mapped RAM files, children."""
+    gc.collect()  # snapshots that were read keep their files mapped while objects refer to them
     maps = pathlib.Path("/proc/self/maps").read_text()
     descriptors = len(list(pathlib.Path("/proc/self/fd").iterdir()))
     return descriptors, maps.count("memfd:seuss-ram"), children()

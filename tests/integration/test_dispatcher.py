@@ -1,0 +1,251 @@
+"""The dispatcher with real machines and a guest that plays an interpreter (FrameGuest.cc)."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from orchestrator import instance, node
+from orchestrator.dispatcher import Orchestrator
+from orchestrator.errors import ImageError, MachineError
+from orchestrator.function import Function
+from orchestrator.paths import Path
+from orchestrator.settings import Settings
+from snapshot_store import Level, SnapshotStore
+from tests.integration.guests import holdings
+
+HELLO = Function("hello", "source", b"def main(args): ...")
+REHEARSED = node.REHEARSALS
+"""Loads and calls the guest has seen when the base is taken."""
+
+
+@pytest.fixture
+def settings(small_guests: pathlib.Path, tmp_path: pathlib.Path) -> Settings:
+    return Settings(
+        image=small_guests / "frame-guest.elf",
+        store=tmp_path / "store",
+        accelerator="tcg",
+        memory_mib=64,
+        pool_size=1,
+    )
+
+
+@pytest.fixture
+async def orchestrator(settings: Settings) -> AsyncIterator[Orchestrator]:
+    """An orchestrator; whatever a test does with it, nothing may be left afterwards."""
+    before = holdings()
+    async with Orchestrator(settings) as running:
+        yield running
+    assert holdings() == before
+
+
+def function(code: str) -> Function:
+    return Function("function", "source", code.encode())
+
+
+async def test_each_path_starts_where_it_should(
+    orchestrator: Orchestrator, settings: Settings
+) -> None:
+    booted = await orchestrator.invoke(HELLO, {}, Path.BOOTED)
+    assert booted.result is not None
+    assert (booted.result["loads"], booted.result["calls"]) == (1, 1)
+    assert booted.snapshot is None
+    base = await orchestrator.ensure_base()
+    cold = await orchestrator.invoke(HELLO, {}, Path.AUTO)
+    assert cold.path is Path.COLD and cold.result is not None
+    assert (cold.result["loads"], cold.result["calls"]) == (REHEARSED + 1, REHEARSED + 1)
+    for _ in range(2):
+        warm = await orchestrator.invoke(HELLO, {}, Path.AUTO)
+        assert warm.path is Path.WARM and warm.result is not None
+        assert (warm.result["loads"], warm.result["calls"]) == (REHEARSED + 1, REHEARSED + 1)
+        assert warm.snapshot == cold.snapshot
+        assert warm.stdout == "out\n" and warm.stderr == "err\n"
+    with SnapshotStore(settings.store) as store:
+        levels = {manifest.id: manifest.level for manifest in store.list()}
+        assert levels == {base.id: Level.BASE, cold.snapshot: Level.FUNCTION}
+        assert cold.snapshot is not None
+        lineage = store.lineage(cold.snapshot)
+        assert [snapshot.id for snapshot in lineage] == [base.id, cold.snapshot]
+        assert lineage[1].manifest.page_count >= 100
+        assert lineage[1].manifest.page_count < 200
+
+
+async def test_snapshots_outlive_the_orchestrator(settings: Settings) -> None:
+    async with Orchestrator(settings) as first:
+        cold = await first.invoke(HELLO, {})
+    async with Orchestrator(settings) as second:
+        warm = await second.invoke(HELLO, {})
+    assert (cold.path, warm.path) == (Path.COLD, Path.WARM)
+    assert warm.snapshot == cold.snapshot
+
+
+async def test_without_ao_has_a_base_of_its_own(settings: Settings) -> None:
+    async with Orchestrator(settings) as optimised:
+        await optimised.ensure_base()
+    async with Orchestrator(replace(settings, ao=False)) as plain:
+        base = await plain.ensure_base()
+        cold = await plain.invoke(HELLO, {})
+    assert not base.manifest.ao
+    assert cold.result is not None and cold.result["loads"] == 1
+
+
+async def test_phases_tell_what_the_pool_did_ahead(orchestrator: Orchestrator) -> None:
+    await orchestrator.prepare(1)
+    cold = await orchestrator.invoke(HELLO, {}, Path.COLD)
+    await orchestrator.prepare(1)
+    warm = await orchestrator.invoke(HELLO, {}, Path.WARM)
+    booted = await orchestrator.invoke(HELLO, {}, Path.BOOTED)
+    assert cold.pooled and warm.pooled and not booted.pooled
+    assert cold.phases.spawn == 0 and warm.phases.spawn == 0
+    assert warm.phases.import_ is None and warm.phases.capture is None
+    for invocation in (cold, warm, booted):
+        parts = [part for part in invocation.phases.to_json().values() if part is not None]
+        assert sum(parts) == pytest.approx(invocation.latency_ms, rel=0.05, abs=1.0)
+
+
+async def test_clones_get_different_seeds(orchestrator: Orchestrator) -> None:
+    answers = [await orchestrator.invoke(HELLO, {}) for _ in range(4)]
+    seeds = {answer.result["seed"] for answer in answers if answer.result is not None}
+    assert len(seeds) == 4 and "0" * 16 not in seeds
+
+
+async def test_many_at_the_same_time(orchestrator: Orchestrator) -> None:
+    await orchestrator.ensure_base()
+    functions = [function(f"number {number % 3}") for number in range(9)]
+    answers = await asyncio.gather(*(orchestrator.invoke(each, {}) for each in functions))
+    assert all(answer.ok for answer in answers)
+
+
+@pytest.mark.parametrize("path", [Path.BOOTED, Path.COLD, Path.WARM, Path.AUTO])
+async def test_error_while_loading_is_the_answer(orchestrator: Orchestrator, path: Path) -> None:
+    answer = await orchestrator.invoke(function("load-error"), {}, path)
+    assert answer.error is not None
+    assert answer.error.to_json() == {
+        "kind": "exception",
+        "message": "asked for",
+        "traceback": "line 1",
+    }
+    assert answer.snapshot is None
+    assert answer.path is (Path.COLD if path is Path.AUTO else path)
+    assert (await orchestrator.invoke(HELLO, {}, path)).ok
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "message"),
+    [
+        ("error", "exception", "asked for"),
+        ("panic", "node-died", "guest ended with failure"),
+        ("noise", "protocol", "magic"),
+        ("id", "protocol", "answered request"),
+        ("type", "protocol", "was due"),
+        ("list", "protocol", "not an object"),
+        ("ended", "exit", "gone"),
+    ],
+)
+async def test_hostile_guests_only_spoil_their_own_answer(
+    orchestrator: Orchestrator, word: str, kind: str, message: str
+) -> None:
+    loading = await orchestrator.invoke(function(f"load-{word}"), {})
+    running = await orchestrator.invoke(HELLO, {"do": f"run-{word}"})
+    for answer in (loading, running):
+        assert answer.error is not None
+        assert answer.error.kind == kind and message in answer.error.message
+    if kind == "node-died":
+        assert "panic: asked for" in ((running.error and running.error.traceback) or "")
+    again = await orchestrator.invoke(HELLO, {})
+    assert again.ok and again.path is Path.WARM
+
+
+async def test_guest_that_does_not_answer_times_out(
+    orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "GRACE_S", 0.1)
+    for answer in (
+        await orchestrator.invoke(function("load-hang"), {}, timeout_s=0.1),
+        await orchestrator.invoke(HELLO, {"do": "run-hang"}, timeout_s=0.1),
+    ):
+        assert answer.error is not None and answer.error.kind == "timeout"
+    assert (await orchestrator.invoke(HELLO, {})).ok
+
+
+async def test_output_is_bounded(orchestrator: Orchestrator) -> None:
+    answer = await orchestrator.invoke(HELLO, {"do": "run-flood"})
+    assert answer.ok and answer.stdout_truncated and not answer.stderr_truncated
+    assert len(answer.stdout) == instance.OUTPUT_LIMIT
+
+
+async def test_arguments_that_cannot_be_sent_are_an_error(orchestrator: Orchestrator) -> None:
+    large = await orchestrator.invoke(HELLO, {"text": "x" * (9 << 20)})
+    assert large.error is not None and large.error.kind == "args-too-large"
+    odd = await orchestrator.invoke(HELLO, {"number": float("nan")})
+    assert odd.error is not None and odd.error.kind == "bad-request"
+
+
+async def test_damaged_function_snapshot_is_made_anew(settings: Settings) -> None:
+    async with Orchestrator(settings) as first:
+        cold = await first.invoke(HELLO, {})
+    assert cold.snapshot is not None
+    damage(settings.store, cold.snapshot)
+    async with Orchestrator(settings) as second:
+        again = await second.invoke(HELLO, {})
+        assert again.ok and again.path is Path.COLD
+        assert (await second.invoke(HELLO, {})).path is Path.WARM
+
+
+def damage(store: pathlib.Path, snapshot: str) -> None:
+    """Flip one bit in the pages of a snapshot."""
+    (pages,) = store.rglob(f"{snapshot}/pages.bin")
+    content = bytearray(pages.read_bytes())
+    content[len(content) // 2] ^= 4
+    pages.chmod(0o600)
+    pages.write_bytes(content)
+
+
+async def test_image_that_is_none_is_named(settings: Settings, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ImageError, match=r"missing\.elf"):
+        async with Orchestrator(replace(settings, image=tmp_path / "missing.elf")):
+            pass
+    before = holdings()
+    write_no_image(tmp_path / "no-image.elf")
+    with pytest.raises(MachineError, match="did not start"):
+        async with Orchestrator(replace(settings, image=tmp_path / "no-image.elf")) as running:
+            await running.invoke(HELLO, {})
+    assert holdings() == before
+
+
+def write_no_image(path: pathlib.Path) -> None:
+    path.write_bytes(b"this is no guest")
+
+
+@pytest.mark.parametrize("path", [Path.BOOTED, Path.COLD, Path.WARM])
+async def test_cancelled_at_any_time_leaves_nothing(orchestrator: Orchestrator, path: Path) -> None:
+    assert (await orchestrator.invoke(HELLO, {}, Path.WARM)).ok
+    for turn in range(12):
+        task = asyncio.create_task(orchestrator.invoke(HELLO, {}, path))
+        await asyncio.sleep(turn * 0.004)
+        task.cancel()
+        await asyncio.wait((task,))
+    assert (await orchestrator.invoke(HELLO, {}, path)).ok
+
+
+async def test_cancelled_while_the_base_is_taken(settings: Settings) -> None:
+    before = holdings()
+    for turn in range(10):
+        task = asyncio.create_task(use_once(settings))
+        await asyncio.sleep(turn * 0.03)
+        task.cancel()
+        await asyncio.wait((task,))
+        del task  # its exception refers to all that was open when it was raised
+        await asyncio.sleep(0.01)  # asyncio closes pipes of ended processes in its next turn
+        assert holdings() == before
+    assert await use_once(settings)
+
+
+async def use_once(settings: Settings) -> bool:
+    async with Orchestrator(settings) as running:
+        await running.prepare(1)
+        return (await running.invoke(HELLO, {})).ok
