@@ -9,7 +9,7 @@ import time
 import click
 
 from experiments import latency as latency_experiment
-from experiments import report
+from experiments import report as reports
 from experiments.plots import latency as latency_plot
 from experiments.recording import Recording
 from experiments.requirements import check
@@ -65,6 +65,20 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
     _write_results(recording, folder)
 
 
+@experiments.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=pathlib.Path))
+def report(folder: pathlib.Path) -> None:
+    """Write report and plots of FOLDER again from its latency.json.
+
+    Also for a run that was cut off: what was measured until then is all there.
+    """
+    try:
+        recording = Recording.load(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise click.BadParameter(f"{folder} has no readable latency.json ({error})") from error
+    _write_results(recording, folder)
+
+
 class _Bars:
     """Shows what the experiment reports: a bar for each stage, on a terminal only."""
 
@@ -83,7 +97,7 @@ class _Bars:
 
 
 def _write_results(recording: Recording, folder: pathlib.Path) -> None:
-    (folder / "report.md").write_text(report.render(recording), encoding="utf-8")
+    (folder / "report.md").write_text(reports.render(recording), encoding="utf-8")
     latency_plot.draw(recording, folder)
     for item in check(recording):
         measured = "not measured" if item.value is None else f"{item.value:.3g} {item.unit}"

@@ -130,9 +130,11 @@ async def _invoke_all(
         if path is not Path.BOOTED:
             async with progress.activity("taking the base snapshot, once for this image"):
                 await orchestrator.ensure_base()
-                await orchestrator.prepare(min(settings.pool_size, repeat))
         bar = progress.Progress(f"invoking {function.name}", repeat)
         for _ in range(repeat):
+            if path is not Path.BOOTED:
+                # Calls one after another outrun the pool; a caller's pauses would let it fill.
+                await orchestrator.prepare(min(settings.pool_size, 1))
             async with progress.activity(f"invoking {function.name}"):
                 invocation = await orchestrator.invoke(function, arguments, path, timeout_s)
             done.append(invocation)

@@ -1,0 +1,29 @@
+"""`seuss experiments report`: results from a record, also of a run that was cut off."""
+
+from __future__ import annotations
+
+import pathlib
+
+from click.testing import CliRunner
+
+from experiments.recording import Recording
+from orchestrator.cli import main
+
+
+def test_report_of_a_record(recording: Recording, tmp_path: pathlib.Path) -> None:
+    recording.disk = None
+    recording.save(tmp_path)
+    done = CliRunner().invoke(main, ["experiments", "report", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "pass warm NOP / booted NOP: 0.0215 x (at most 0.1 x)" in done.stdout
+    assert "-    disk of 100 functions" in done.stdout
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"latency.{suffix}" for suffix in ("json", "csv", "png", "pdf")} | {
+        "report.md"
+    }
+
+
+def test_folder_without_a_record(tmp_path: pathlib.Path) -> None:
+    done = CliRunner().invoke(main, ["experiments", "report", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "no readable latency.json" in done.stderr
