@@ -49,7 +49,6 @@ static void SetPaths(PyConfig* config) {
   SetString(config, &config->base_exec_prefix, L"/");
   SetString(config, &config->home, L"/");
   SetString(config, &config->platlibdir, L"lib");
-  SetString(config, &config->stdlib_dir, L"/lib/python3.11");
   config->module_search_paths_set = 1;
 }
 

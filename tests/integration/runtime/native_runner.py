@@ -32,15 +32,18 @@ def zipped(files: dict[str, str | bytes]) -> str:
 
 
 class NativeRunner:
-    """One process of the program; a context manager that leaves no process behind."""
+    """One process of the program; a context manager that leaves no process behind.
 
-    def __init__(self) -> None:
+    ``wrapper`` is a command to run it under.
+    """
+
+    def __init__(self, wrapper: tuple[str, ...] = ()) -> None:
         self._here, there = socket.socketpair()
         self._here.settimeout(PATIENCE_S)
         # The shell puts the socket where the guest's kernel has it.
-        script = f'exec "$0" {STREAM}<&{there.fileno()}'
+        script = f'exec "$@" {STREAM}<&{there.fileno()}'
         self.process = subprocess.Popen(
-            ["/bin/bash", "-c", script, str(PROGRAM)],
+            ["/bin/bash", "-c", script, "bash", *wrapper, str(PROGRAM)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

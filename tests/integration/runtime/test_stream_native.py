@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
 from orchestrator.wire import Frame, MessageType, sync_payload
-from tests.integration.runtime.native_runner import REPOSITORY, NativeRunner
+from tests.integration.runtime.native_runner import PROGRAM, REPOSITORY, NativeRunner
 
 VECTORS = json.loads((REPOSITORY / "tests/vectors/frames.json").read_text(encoding="utf-8"))
 ECHO = "def main(args): return args"
@@ -74,3 +75,23 @@ def test_a_stream_cut_inside_a_frame(runner: NativeRunner, size: int) -> None:
     status, _, err = runner.finish()
     assert status == 71
     assert "the stream ended" in err
+
+
+def test_without_a_stream_it_says_so() -> None:
+    if not PROGRAM.exists():
+        pytest.skip(f"{PROGRAM} is not built: make -C ebbrt_image/runtimes/python")
+    done = subprocess.run([PROGRAM], capture_output=True, text=True, check=False)
+    assert done.returncode == 71
+    assert "request stream is lost: [Errno 9]" in done.stderr
+
+
+def test_a_start_without_memory_says_which_step_failed() -> None:
+    if not PROGRAM.exists():
+        pytest.skip(f"{PROGRAM} is not built: make -C ebbrt_image/runtimes/python")
+    size_kib = PROGRAM.stat().st_size // 1024
+    script = f'ulimit -v {size_kib + 1800} && exec "$0"'
+    done = subprocess.run(
+        ["/bin/bash", "-c", script, PROGRAM], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 70
+    assert "seuss: Python did not start: " in done.stderr
