@@ -178,11 +178,13 @@ class Node:
             lambda: Origin(snapshot.manifest.blocks, snapshot.merged_pages(), snapshot.state())
         )
         size = self.settings.pool_size
+        # Without AO, what a first request costs is to be seen, not paid ahead.
+        warm_up = _warm_up if self.settings.ao else None
         return Base(
             snapshot,
             origin,
             Pool(functools.partial(make_waiting, origin, self.hardware), size, self.traffic),
-            Pool(functools.partial(make_armed, origin, self.hardware), size, self.traffic),
+            Pool(functools.partial(make_armed, origin, self.hardware, warm_up), size, self.traffic),
         )
 
     async def _commit(
@@ -208,6 +210,12 @@ class Node:
             facts=self._facts,
         )
         return await asyncio.to_thread(self.store.commit, draft)
+
+
+async def _warm_up(machine: Machine) -> None:
+    instance = Instance(machine)
+    await instance.synchronise()
+    await _rehearse(instance)
 
 
 async def _rehearse(instance: Instance) -> None:

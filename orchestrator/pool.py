@@ -23,6 +23,9 @@ from snapshot_store.errors import SeussError
 logger = logging.getLogger(__name__)
 
 
+WarmUp = Callable[[Machine], Awaitable[None]]
+
+
 class Closable(Protocol):
     """What a pool can hold: something that may have died, and that can be closed at any time."""
 
@@ -220,16 +223,24 @@ async def make_waiting(origin: Origin, hardware: Hardware) -> ReadyMachine:
     return ready
 
 
-async def make_armed(origin: Origin, hardware: Hardware) -> ReadyMachine:
-    """Restore a machine from the origin, leave it paused, and arm its held-back capture."""
+async def make_armed(origin: Origin, hardware: Hardware, warm_up: WarmUp | None) -> ReadyMachine:
+    """Restore a machine from the origin, arm its held-back capture, and leave it paused.
+
+    `warm_up` is then run on it, so that a request finds the accelerator's translations and the
+    host's page copies made; what it writes is part of the delta, which stays exact.
+    """
     machine = origin.machine(hardware, paused=True)
-    ready = ReadyMachine(machine, HeldCapture(machine, origin))
-    assert ready.held is not None
+    held = HeldCapture(machine, origin)
+    ready = ReadyMachine(machine, held)
     try:
         await machine.start()
         await prepare(machine, origin)
         await complete(machine, origin.tail())
-        await ready.held.arm()
+        await held.arm()
+        if warm_up is not None:
+            await machine.execute("cont")
+            await warm_up(machine)
+            await machine.execute("stop")
     except BaseException:
         await ready.close()
         raise

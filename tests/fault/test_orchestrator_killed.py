@@ -29,7 +29,7 @@ async def main():
     base = await capture_full(booted)
     origin = Origin(base.blocks, base.pages, base.state)
     waiting = await make_waiting(origin, hardware)
-    armed = await make_armed(origin, hardware)
+    armed = await make_armed(origin, hardware, None)
     print(booted.pid, waiting.machine.pid, armed.machine.pid, flush=True)
     await asyncio.Event().wait()
 
