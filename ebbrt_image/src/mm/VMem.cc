@@ -133,6 +133,17 @@ void ebbrt::vmem::Map(uint64_t address, Pfn pfn, uint64_t flags) {
   MapAt(address, pfn, kData | flags, 1);
 }
 
+void* ebbrt::vmem::MapDevice(uint64_t physical, size_t size) {
+  LockGuard guard(lock);
+  auto start = next_region;
+  auto end = PageUp(physical + size);
+  for (auto at = PageDown(physical); at < end; at += kPageSize) {
+    MapAt(next_region, Pfn::Down(at), kDevice, 1);
+    next_region += kPageSize;
+  }
+  return reinterpret_cast<void*>(start + physical % kPageSize);
+}
+
 uint64_t ebbrt::vmem::CoreRegion(unsigned core) {
   auto start = kCoresStart + core * kCoreSpan;
   LockGuard guard(lock);

@@ -45,6 +45,9 @@ uint64_t AllocateStack(size_t pages);
 
 void Map(uint64_t address, Pfn pfn, uint64_t flags);
 
+// Uncached access to a device's registers.
+void* MapDevice(uint64_t physical, size_t size);
+
 uint64_t CoreRegion(unsigned core);
 
 bool HandleFault(uint64_t address);

@@ -3,26 +3,24 @@
 #include <algorithm>
 #include <cstring>
 
-#include "arch/Cpu.h"
-#include "arch/Idt.h"
-#include "arch/IoApic.h"
 #include "lib/Assert.h"
 #include "mm/PageAllocator.h"
 
 std::unique_ptr<ebbrt::VirtioConsole>
 ebbrt::VirtioConsole::Create(Receiver receiver) {
-  auto device = VirtioMmio::Find(VirtioMmio::kConsole);
+  auto device = VirtioTransport::Find(VirtioTransport::kConsole);
   if (!device)
     return nullptr;
   return std::unique_ptr<VirtioConsole>(
-      new VirtioConsole(*device, std::move(receiver)));
+      new VirtioConsole(std::move(device), std::move(receiver)));
 }
 
-ebbrt::VirtioConsole::VirtioConsole(VirtioMmio device, Receiver receiver)
-    : device_(device), receiver_(std::move(receiver)) {
-  device_.Negotiate(0);
-  device_.SetUpQueue(kReceiveQueue, receive_);
-  device_.SetUpQueue(kTransmitQueue, transmit_);
+ebbrt::VirtioConsole::VirtioConsole(std::unique_ptr<VirtioTransport> device,
+                                    Receiver receiver)
+    : device_(std::move(device)), receiver_(std::move(receiver)) {
+  device_->Negotiate(0);
+  device_->SetUpQueue(kReceiveQueue, receive_);
+  device_->SetUpQueue(kTransmitQueue, transmit_);
   auto allocate = [] {
     auto pfn = page_allocator->Allocate();
     kbugon(!pfn.valid(), "no memory for console buffers");
@@ -34,11 +32,9 @@ ebbrt::VirtioConsole::VirtioConsole(VirtioMmio device, Receiver receiver)
     free_transmit_[free_count_++] = i;
     receive_.Offer(i, receive_buffers_[i], kBufferSize, true);
   }
-  auto vector = idt::AllocateVector([this] { handle_interrupt(); });
-  io_apic::Route(device_.line(), vector, cpu::Current().apic_id,
-                 io_apic::Trigger::kEdge);
-  device_.Ready();
-  device_.Notify(kReceiveQueue);
+  device_->SetHandler([this] { handle_interrupt(); });
+  device_->Ready();
+  device_->Notify(kReceiveQueue);
 }
 
 void ebbrt::VirtioConsole::Write(std::span<const std::byte> bytes) {
@@ -64,11 +60,10 @@ void ebbrt::VirtioConsole::Flush() {
   transmit_.Offer(filling_, transmit_buffers_[filling_],
                   static_cast<uint32_t>(filled_), false);
   filling_ = kNone;
-  device_.Notify(kTransmitQueue);
+  device_->Notify(kTransmitQueue);
 }
 
 void ebbrt::VirtioConsole::handle_interrupt() {
-  device_.AcknowledgeInterrupt();
   if (!writers_.empty() && reclaim())
     writers_.WakeOne();
   if (processing_)
@@ -85,7 +80,7 @@ void ebbrt::VirtioConsole::process() {
     auto* buffer = receive_buffers_[used->descriptor];
     receiver_({buffer, length});
     receive_.Offer(used->descriptor, buffer, kBufferSize, true);
-    device_.Notify(kReceiveQueue);
+    device_->Notify(kReceiveQueue);
   }
   processing_ = false;
 }

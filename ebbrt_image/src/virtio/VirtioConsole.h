@@ -9,7 +9,7 @@
 
 #include "event/MovableFunction.h"
 #include "event/WaitQueue.h"
-#include "virtio/VirtioMmio.h"
+#include "virtio/VirtioTransport.h"
 #include "virtio/Virtqueue.h"
 
 namespace ebbrt {
@@ -35,12 +35,12 @@ class VirtioConsole {
   static constexpr size_t kBufferSize = 4096;
   static constexpr unsigned kNone = ~0u;
 
-  VirtioConsole(VirtioMmio device, Receiver receiver);
+  VirtioConsole(std::unique_ptr<VirtioTransport> device, Receiver receiver);
   void handle_interrupt();
   void process();
   bool reclaim();
 
-  VirtioMmio device_;
+  std::unique_ptr<VirtioTransport> device_;
   Receiver receiver_;
   Virtqueue receive_;
   Virtqueue transmit_;

@@ -1,5 +1,8 @@
 #include "virtio/VirtioMmio.h"
 
+#include "arch/Cpu.h"
+#include "arch/Idt.h"
+#include "arch/IoApic.h"
 #include "boot/BootInfo.h"
 #include "lib/Assert.h"
 #include "mm/DirectMap.h"
@@ -10,17 +13,10 @@ namespace {
 constexpr uint32_t kMagicValue = 0x74726976;  // "virt"
 constexpr uint32_t kLegacyVersion = 1;
 
-constexpr uint32_t kAcknowledge = 1;
-constexpr uint32_t kDriver = 2;
-constexpr uint32_t kDriverOk = 4;
-constexpr uint32_t kFeaturesOk = 8;
-
-constexpr uint64_t kFeatureVersion1 = uint64_t{1} << 32;
-
 }  // namespace
 
-std::optional<ebbrt::VirtioMmio> ebbrt::VirtioMmio::Find(uint32_t device_id) {
-  std::optional<VirtioMmio> found;
+std::unique_ptr<ebbrt::VirtioMmio> ebbrt::VirtioMmio::Find(uint32_t device_id) {
+  std::unique_ptr<VirtioMmio> found;
   boot_info::ForEachOption("virtio_mmio.device", [&](std::string_view value) {
     boot_info::TakeNumber(value);
     if (found || value.empty() || value.front() != '@')
@@ -34,7 +30,7 @@ std::optional<ebbrt::VirtioMmio> ebbrt::VirtioMmio::Find(uint32_t device_id) {
     VirtioMmio device(address, line);
     if (device.read(kMagic) == kMagicValue &&
         device.read(kDeviceId) == device_id)
-      found = device;
+      found.reset(new VirtioMmio(address, line));
   });
   return found;
 }
@@ -47,7 +43,7 @@ void ebbrt::VirtioMmio::Negotiate(uint64_t wanted) {
   if (!legacy_)
     wanted |= kFeatureVersion1;
   write(kStatus, 0);
-  write(kStatus, kAcknowledge | kDriver);
+  write(kStatus, kStatusAcknowledge | kStatusDriver);
   for (uint32_t half = 0; half < 2; ++half) {
     write(kDeviceFeaturesSelect, half);
     auto offered = read(kDeviceFeatures);
@@ -59,8 +55,9 @@ void ebbrt::VirtioMmio::Negotiate(uint64_t wanted) {
     write(kLegacyPageSize, kPageSize);
     return;
   }
-  write(kStatus, kAcknowledge | kDriver | kFeaturesOk);
-  kbugon(!(read(kStatus) & kFeaturesOk), "virtio device refuses the features");
+  write(kStatus, kStatusAcknowledge | kStatusDriver | kStatusFeatures);
+  kbugon(!(read(kStatus) & kStatusFeatures),
+         "virtio device refuses the features");
 }
 
 void ebbrt::VirtioMmio::SetUpQueue(unsigned index, const Virtqueue& queue) {
@@ -81,10 +78,16 @@ void ebbrt::VirtioMmio::SetUpQueue(unsigned index, const Virtqueue& queue) {
 }
 
 void ebbrt::VirtioMmio::Ready() {
-  write(kStatus,
-        kAcknowledge | kDriver | kDriverOk | (legacy_ ? 0 : kFeaturesOk));
+  write(kStatus, kStatusAcknowledge | kStatusDriver | kStatusReady |
+                     (legacy_ ? 0 : kStatusFeatures));
 }
 
-void ebbrt::VirtioMmio::AcknowledgeInterrupt() {
-  write(kInterruptAcknowledge, read(kInterruptStatus));
+void ebbrt::VirtioMmio::SetHandler(MovableFunction<void()> handler) {
+  handler_ = std::move(handler);
+  auto vector = idt::AllocateVector([this] {
+    write(kInterruptAcknowledge, read(kInterruptStatus));
+    handler_();
+  });
+  io_apic::Route(line_, vector, cpu::Current().apic_id,
+                 io_apic::Trigger::kEdge);
 }

@@ -3,32 +3,23 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 
-#include "mm/Pfn.h"
+#include "virtio/VirtioTransport.h"
 
 namespace ebbrt {
 
-class Virtqueue;
-
-class VirtioMmio {
+class VirtioMmio final : public VirtioTransport {
  public:
-  static constexpr uint32_t kConsole = 3;
-
   // Finds the first device of a kind among those on the kernel command line,
   // where microvm lists them (virtio_mmio.device=SIZE@ADDRESS:LINE).
-  static std::optional<VirtioMmio> Find(uint32_t device_id);
+  static std::unique_ptr<VirtioMmio> Find(uint32_t device_id);
 
-  // Resets the device and agrees on features; panics if it refuses.
-  void Negotiate(uint64_t wanted);
-  void SetUpQueue(unsigned index, const Virtqueue& queue);
-  void Ready();
-
-  void Notify(unsigned queue) { write(kQueueNotify, queue); }
-  // Reads and acknowledges what the device interrupts for.
-  void AcknowledgeInterrupt();
-
-  unsigned line() const { return line_; }
+  void Negotiate(uint64_t wanted) override;
+  void SetUpQueue(unsigned index, const Virtqueue& queue) override;
+  void SetHandler(MovableFunction<void()> handler) override;
+  void Ready() override;
+  void Notify(unsigned queue) override { write(kQueueNotify, queue); }
 
  private:
   static constexpr uint32_t kMagic = 0x000;
@@ -69,6 +60,7 @@ class VirtioMmio {
   uint64_t base_;
   unsigned line_;
   bool legacy_;
+  MovableFunction<void()> handler_;
 };
 
 }  // namespace ebbrt
