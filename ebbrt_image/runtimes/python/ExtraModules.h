@@ -23,6 +23,7 @@
   X(_posixshmem)                                                               \
   X(_queue)                                                                    \
   X(_seuss_channel)                                                            \
+  X(_seuss_heap)                                                               \
   X(_typing)                                                                   \
   X(_zoneinfo)                                                                 \
   X(audioop)                                                                   \

@@ -14,8 +14,8 @@ from tests.integration.runtime.process_clone import PAGE_SIZE, cloned, is_able, 
 
 NOP = "def main(args): return {}"
 #: The bound for a NOP function's snapshot is 1 MiB, and the kernel needs its part of it.
-LOAD_BYTES = 880 << 10
-INVOKE_BYTES = 440 << 10
+LOAD_BYTES = 680 << 10
+INVOKE_BYTES = 400 << 10
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ class Function:
 
 def load(request: dict[str, object]) -> Function:
     """Load the function that a LOAD request describes; raises Failure."""
-    name, entry, form, code = (request.get(key) for key in ("name", "main", "format", "code"))
-    entry = entry or "main"
+    name, code, form = request.get("name"), request.get("code"), request.get("format")
+    entry = request.get("main", "main")
     if not (isinstance(name, str) and isinstance(entry, str) and isinstance(code, str)):
         raise Failure(failures.BAD_REQUEST, "a LOAD request needs texts: name, main, format, code")
     folder = None
