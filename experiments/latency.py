@@ -13,8 +13,9 @@ import os
 import pathlib
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from experiments import environment
 from experiments.peers import linux_process
@@ -83,8 +84,10 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Recording:
                 report("taking snapshots", done, len(nodes))
                 await node.prepare(recording)
             recording.save(folder)
+            answers = {each.name: await asyncio.to_thread(each.expected) for each in WORKLOADS}
+            under_way = _Run(plan, nodes, recording, answers, report)
             for number in range(plan.rounds):
-                await _round(plan, number, nodes, recording, report)
+                await under_way.round(number)
                 recording.save(folder)
         recording.disk = await _disk_cost(plan, pathlib.Path(stores) / "disk", report)
         recording.save(folder)
@@ -143,51 +146,61 @@ async def _nodes(settings: Settings, stores: pathlib.Path) -> AsyncIterator[dict
         yield nodes
 
 
-async def _round(
-    plan: Plan, number: int, nodes: dict[bool, _Node], recording: Recording, report: Report
-) -> None:
-    shuffled = order(plan.seed, number)
-    for place, cell in enumerate(shuffled):
-        done = number * len(shuffled) + place
-        if recording.given_up(cell):
-            continue
-        report(cell.name, done, plan.rounds * len(shuffled))
-        recording.samples.append(await _sample(plan, cell, nodes, number, done))
-        last = [sample.error for sample in recording.samples if sample.cell == cell][-PATIENCE:]
+@dataclass(frozen=True)
+class _Run:
+    """A run under way. `answers` holds each workload's right answer."""
+
+    plan: Plan
+    nodes: Mapping[bool, _Node]
+    recording: Recording
+    answers: Mapping[str, dict[str, Any]]
+    report: Report
+
+    async def round(self, number: int) -> None:
+        """Measure every cell once, in the order of round `number`."""
+        shuffled = order(self.plan.seed, number)
+        for place, cell in enumerate(shuffled):
+            if self.recording.given_up(cell):
+                continue
+            done = number * len(shuffled) + place
+            self.report(cell.name, done, self.plan.rounds * len(shuffled))
+            self.recording.samples.append(await self._sample(cell, number, done))
+            self._lose_patience(cell)
+
+    def _lose_patience(self, cell: Cell) -> None:
+        errors = [sample.error for sample in self.recording.samples if sample.cell == cell]
+        last = errors[-PATIENCE:]
         if len(last) == PATIENCE and all(last):
-            recording.give_up(cell, f"failed {PATIENCE} times in a row, last: {last[-1]}")
+            self.recording.give_up(cell, f"failed {PATIENCE} times in a row, last: {last[-1]}")
 
-
-async def _sample(
-    plan: Plan, cell: Cell, nodes: dict[bool, _Node], number: int, done: int
-) -> Sample:
-    workload = next(workload for workload in WORKLOADS if workload.name == cell.function)
-    blank = Sample(cell, number, done, None)
-    try:
-        if cell.path == PROCESS:
-            answer = await asyncio.to_thread(
-                linux_process.measure, workload.source, workload.arguments
-            )
-            if answer.result != workload.expected():
-                return replace(blank, error=f"wrong answer: {answer.result}")
-            return replace(blank, latency_ms=answer.latency_ms)
-        # Booted starts from nothing, so neither node's base matters to it.
-        node = nodes[cell.ao or False]
-        tag = f"{plan.seed}/{number}"
-        invocation = await node.invoke(workload, Path(cell.path), tag)
-    except SeussError as error:
-        return replace(blank, error=f"{type(error).__name__}: {error.message}")
-    if invocation.error is not None:
-        return replace(blank, error=f"{invocation.error.kind}: {invocation.error.message}")
-    if invocation.result != workload.expected():
-        return replace(blank, error=f"wrong answer: {invocation.result}")
-    return replace(
-        blank,
-        latency_ms=invocation.latency_ms,
-        phases=invocation.phases.to_json(),
-        pooled=invocation.pooled,
-        snapshot=invocation.snapshot,
-    )
+    async def _sample(self, cell: Cell, number: int, done: int) -> Sample:
+        workload = next(workload for workload in WORKLOADS if workload.name == cell.function)
+        blank = Sample(cell, number, done, None)
+        try:
+            if cell.path == PROCESS:
+                answer = await asyncio.to_thread(
+                    linux_process.measure, workload.source, workload.arguments
+                )
+                if answer.result != self.answers[workload.name]:
+                    return replace(blank, error=f"wrong answer: {answer.result}")
+                return replace(blank, latency_ms=answer.latency_ms)
+            # Booted starts from nothing, so neither node's base matters to it.
+            node = self.nodes[cell.ao or False]
+            tag = f"{self.plan.seed}/{number}"
+            invocation = await node.invoke(workload, Path(cell.path), tag)
+        except SeussError as error:
+            return replace(blank, error=f"{type(error).__name__}: {error.message}")
+        if invocation.error is not None:
+            return replace(blank, error=f"{invocation.error.kind}: {invocation.error.message}")
+        if invocation.result != self.answers[workload.name]:
+            return replace(blank, error=f"wrong answer: {invocation.result}")
+        return replace(
+            blank,
+            latency_ms=invocation.latency_ms,
+            phases=invocation.phases.to_json(),
+            pooled=invocation.pooled,
+            snapshot=invocation.snapshot,
+        )
 
 
 async def _disk_cost(plan: Plan, root: pathlib.Path, report: Report) -> DiskCost:

@@ -37,7 +37,7 @@ class Workload:
         return Function(self.name, "source", self.source + f"\n# variant {tag}\n".encode())
 
     def expected(self) -> dict[str, Any]:
-        """The right answer, computed here."""
+        """The right answer, computed here; not to be called inside an event loop."""
         module = importlib.import_module(f"experiments.functions.{self.name}")
         answer: dict[str, Any] = module.main(self.arguments)
         return answer
