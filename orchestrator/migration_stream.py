@@ -59,6 +59,10 @@ MAX_BLOCKS: Final = 256
 MAX_STATE: Final = 64 << 20
 MAX_NAME: Final = 4096
 
+UNSEEN: Final = -2
+ZERO: Final = -1
+LEAST_ROWS: Final = 512
+
 ZERO_RECORD: Final = np.dtype([("word", ">u8"), ("fill", "u1")])
 FULL_RECORD: Final = np.dtype([("word", ">u8"), ("page", "u1", (PAGE_SIZE,))])
 
@@ -101,9 +105,7 @@ class StreamDecoder:
         self._ram_ended = False
         self._by_name: dict[bytes, Block] = {}
         self._block: Block | None = None
-        self._pages: Bytes = np.empty((0, PAGE_SIZE), np.uint8)
-        self._seen: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
-        self._written: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._memory = _Memory(0)
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take in the next bytes. Raises MigrationError when they cannot be of such a stream."""
@@ -127,15 +129,15 @@ class StreamDecoder:
 
     def pages(self) -> PageSet:
         """Return the last contents of every page that came while `keep` was true."""
-        numbers = np.flatnonzero(self._seen)
-        return PageSet(numbers.astype(np.uint64), self._pages[numbers])
+        return self._memory.pages()
 
     def nonzero_pages(self) -> PageSet:
         """Return the pages that came and are not zero: all of memory, for a whole stream."""
-        numbers = np.flatnonzero(self._written)
-        data = self._pages[numbers]
-        content = data.any(axis=1)
-        return PageSet(numbers[content].astype(np.uint64), data[content])
+        pages = self._memory.pages()
+        content = np.flatnonzero(~pages.zero)
+        data = pages.take(content)
+        content = content[data.any(axis=1)]
+        return PageSet(pages.numbers[content], pages.take(content))
 
     @property
     def state(self) -> bytes:
@@ -240,10 +242,7 @@ class StreamDecoder:
             declared += size
             taken += 9 + length
         self.blocks, self._by_name = tuple(blocks), names
-        # Reserved by the kernel page by page as it is written, so a big claim costs nothing.
-        self._pages = np.zeros((total // PAGE_SIZE, PAGE_SIZE), np.uint8)
-        self._seen = np.zeros(total // PAGE_SIZE, np.bool_)
-        self._written = np.zeros(total // PAGE_SIZE, np.bool_)
+        self._memory = _Memory(total // PAGE_SIZE)
         return taken
 
     def _page(
@@ -264,13 +263,14 @@ class StreamDecoder:
         if kind == ZERO_PAGE:
             if _need(view, at + head, 1)[0]:
                 self._refuse("a page is filled with another byte than zero")
-            self._take_zero(np.array([page], np.intp))
+            if self.keep:
+                self._memory.clear(np.array([page], np.intp))
             taken = head + 1
         else:
             contents = _need(view, at + head, PAGE_SIZE)
             if self.keep:
-                self._pages[page] = np.frombuffer(contents, np.uint8)
-                self._seen[page] = self._written[page] = True
+                data = np.frombuffer(contents, np.uint8).reshape(1, PAGE_SIZE)
+                self._memory.write(np.array([page], np.intp), data)
             taken = head + PAGE_SIZE
         self.next_page = page + 1
         return taken
@@ -295,23 +295,16 @@ class StreamDecoder:
             good = count if fits.all() else int(fits.argmin())
             if good:
                 pages = (words[:good] // PAGE_SIZE).astype(np.intp) + self._block.first_page
-                if kind == ZERO_PAGE:
-                    self._take_zero(pages)
+                if self.keep and kind == ZERO_PAGE:
+                    self._memory.clear(pages)
                 elif self.keep:
-                    self._pages[pages] = records["page"][:good]
-                    self._seen[pages] = self._written[pages] = True
+                    self._memory.write(pages, records["page"][:good])
                 self.next_page = int(pages[-1]) + 1
             taken += good
             if good < count:
                 break
             window = min(window * 2, 1 << 14)
         return taken * layout.itemsize
-
-    def _take_zero(self, pages: npt.NDArray[np.intp]) -> None:
-        if self.keep:
-            # Pages never written are zero already; touching them would use up memory.
-            self._pages[pages[self._written[pages]]] = 0
-            self._seen[pages] = True
 
     def _device_bytes(self, view: memoryview, at: int) -> int:
         if len(self._devices) + len(view) - at > MAX_STATE:
@@ -329,6 +322,45 @@ class StreamDecoder:
             f"The migration stream cannot be read near byte {self.received}: {cause}. "
             "Check that QEMU is version 7.2; if it is, this guest must be given up."
         )
+
+
+class _Memory:
+    """The last contents of each page, in rows as they came: a delta touches few of many pages.
+
+    One row at most per page, so that no stream can make it grow beyond the RAM it declared.
+    """
+
+    def __init__(self, count: int) -> None:
+        # The kernel gives memory to what is written only, so declaring much RAM costs little.
+        self._row = np.full(count, UNSEEN, np.int32)
+        self._data: Bytes = np.empty((0, PAGE_SIZE), np.uint8)
+        self._used = 0
+
+    def write(self, pages: npt.NDArray[np.intp], data: Bytes) -> None:
+        """Set pages (shape (n,)) to `data` (shape (n, 4096)); of equal pages the last wins."""
+        fresh = pages[self._row[pages] < 0]
+        if len(fresh):
+            fresh = np.unique(fresh)
+            end = self._used + len(fresh)
+            if end > len(self._data):
+                room = np.empty((max(2 * len(self._data), end, LEAST_ROWS), PAGE_SIZE), np.uint8)
+                room[: self._used] = self._data[: self._used]
+                self._data = room
+            self._row[fresh] = np.arange(self._used, end, dtype=np.int32)
+            self._used = end
+        self._data[self._row[pages]] = data
+
+    def clear(self, pages: npt.NDArray[np.intp]) -> None:
+        """Set pages to zero."""
+        rows = self._row[pages]
+        self._data[rows[rows >= 0]] = 0
+        self._row[pages[rows < 0]] = ZERO
+
+    def pages(self) -> PageSet:
+        """Return every page that was set."""
+        numbers = np.flatnonzero(self._row != UNSEEN)
+        rows = self._row[numbers].astype(np.intp)
+        return PageSet.stored(numbers.astype(np.uint64), rows, self._data)
 
 
 class _Short(Exception):
