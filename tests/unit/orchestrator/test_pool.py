@@ -1,0 +1,163 @@
+"""The pool with items that are no machines: filling, gaps, failures, and closing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from orchestrator.errors import MachineError
+from orchestrator.pool import Pool, Traffic, close_all
+
+DEADLINE_S = 5.0
+
+
+class Item:
+    """Counts itself in and out of a workshop."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.alive = True
+        self.closed = 0
+        self._workshop = workshop
+
+    async def close(self) -> None:
+        self.closed += 1
+        self.alive = False
+        await asyncio.sleep(0)
+
+
+class Workshop:
+    """Makes items; may be told to fail or to take its time."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.attempts = 0
+        self.fails = False
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def make(self) -> Item:
+        self.attempts += 1
+        await self.go_on.wait()
+        if self.fails:
+            raise MachineError("no memory left")
+        self.items.append(Item(self))
+        return self.items[-1]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition() and time.monotonic() < deadline:
+        await asyncio.sleep(0.001)
+    assert condition()
+
+
+async def test_nothing_is_made_before_it_is_wanted() -> None:
+    workshop = Workshop()
+    async with Pool(workshop.make, 2):
+        await asyncio.sleep(0.01)
+    assert workshop.attempts == 0
+
+
+async def test_filled_pool_gives_at_once_and_refills() -> None:
+    workshop = Workshop()
+    async with Pool(workshop.make, 2) as pool:
+        await pool.fill()
+        assert pool.ready == 2
+        item, pooled = await pool.take()
+        assert pooled and item is workshop.items[0]
+        await until(lambda: pool.ready == 2)
+    assert [item.closed for item in workshop.items] == [0, 1, 1]
+
+
+async def test_empty_pool_makes_one_for_the_caller() -> None:
+    workshop = Workshop()
+    async with Pool(workshop.make, 0) as pool:
+        item, pooled = await pool.take()
+        await pool.fill()
+    assert not pooled and item.closed == 0
+    assert workshop.attempts == 1
+
+
+async def test_the_dead_are_not_handed_out() -> None:
+    workshop = Workshop()
+    async with Pool(workshop.make, 2) as pool:
+        await pool.fill()
+        workshop.items[0].alive = False
+        assert pool.ready == 1
+        item, pooled = await pool.take()
+        assert pooled and item is workshop.items[1]
+        assert workshop.items[0].closed == 1
+        await pool.fill()
+        assert pool.ready == 2
+
+
+async def test_background_work_waits_for_a_gap() -> None:
+    workshop, traffic = Workshop(), Traffic()
+    async with Pool(workshop.make, 1, traffic) as pool:
+        await pool.fill()
+        with traffic.request():
+            await pool.take()
+            await asyncio.sleep(0.02)
+            assert workshop.attempts == 1
+        await until(lambda: pool.ready == 1)
+
+
+async def test_fill_does_not_wait_for_a_gap() -> None:
+    workshop, traffic = Workshop(), Traffic()
+    with traffic.request():
+        async with Pool(workshop.make, 1, traffic) as pool, asyncio.timeout(DEADLINE_S):
+            await pool.fill()
+
+
+async def test_failure_comes_through_and_does_not_last() -> None:
+    workshop = Workshop()
+    async with Pool(workshop.make, 1) as pool:
+        workshop.fails = True
+        with pytest.raises(MachineError, match="no memory"):
+            await pool.take()
+        await until(lambda: workshop.attempts == 2)
+        with pytest.raises(MachineError, match="no memory"):
+            await pool.fill()
+        assert workshop.attempts == 3
+        workshop.fails = False
+        await pool.fill()
+        assert pool.ready == 1
+
+
+async def test_closing_stops_what_is_being_made() -> None:
+    workshop = Workshop()
+    pool = Pool(workshop.make, 1)
+    await pool.fill()
+    workshop.go_on.clear()
+    item, _ = await pool.take()
+    await until(lambda: workshop.attempts == 2)
+    async with asyncio.timeout(DEADLINE_S):
+        await pool.close()
+        await pool.close()
+    assert workshop.items == [item] and item.closed == 0
+
+
+async def test_cancelled_fill_leaves_the_pool_working() -> None:
+    workshop = Workshop()
+    workshop.go_on.clear()
+    async with Pool(workshop.make, 1) as pool:
+        filling = asyncio.create_task(pool.fill())
+        await until(lambda: workshop.attempts == 1)
+        filling.cancel()
+        await asyncio.wait((filling,))
+        workshop.go_on.set()
+        await until(lambda: pool.ready == 1)
+
+
+async def test_all_are_closed_even_when_cancelled() -> None:
+    workshop = Workshop()
+    items = [await workshop.make() for _ in range(3)]
+    closing = asyncio.create_task(close_all(items))
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert [item.closed for item in items] == [1, 1, 1]
