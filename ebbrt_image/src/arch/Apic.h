@@ -1,5 +1,6 @@
 // The local interrupt controller (xAPIC, by MMIO) of each core.
-#pragma once
+#ifndef EBBRT_ARCH_APIC_H_
+#define EBBRT_ARCH_APIC_H_
 
 #include <cstdint>
 
@@ -27,3 +28,5 @@ void StartReference();
 uint64_t ReadReference();
 
 }  // namespace ebbrt::apic
+
+#endif  // EBBRT_ARCH_APIC_H_

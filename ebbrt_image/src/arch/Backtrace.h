@@ -1,5 +1,6 @@
 // Kernel backtraces by frame pointers, with the symbols linked into the image.
-#pragma once
+#ifndef EBBRT_ARCH_BACKTRACE_H_
+#define EBBRT_ARCH_BACKTRACE_H_
 
 #include <cstdint>
 
@@ -16,3 +17,5 @@ Symbol Resolve(uint64_t address);
 void Print(uint64_t rip, uint64_t frame_pointer);
 
 }  // namespace ebbrt::backtrace
+
+#endif  // EBBRT_ARCH_BACKTRACE_H_

@@ -3,7 +3,8 @@
 // the host said last (SYNC) plus the time since.
 //
 // Ring 3 reads the same figures from the TimePage, through the vDSO.
-#pragma once
+#ifndef EBBRT_ARCH_CLOCK_H_
+#define EBBRT_ARCH_CLOCK_H_
 
 #include <cstdint>
 
@@ -42,3 +43,5 @@ Pfn TimePageFrame();
 }  // namespace clock
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_ARCH_CLOCK_H_

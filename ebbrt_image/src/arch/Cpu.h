@@ -1,6 +1,7 @@
 // Per-core data. The GS base of each core points at its Cpu, which is the first
 // thing in that core's region; the Ebb translation table follows it there.
-#pragma once
+#ifndef EBBRT_ARCH_CPU_H_
+#define EBBRT_ARCH_CPU_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -81,3 +82,5 @@ inline uint64_t ReadTsc() {
 }  // namespace cpu
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_ARCH_CPU_H_

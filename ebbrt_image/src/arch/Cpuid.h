@@ -1,5 +1,6 @@
 // CPUID queries for the features the kernel can use.
-#pragma once
+#ifndef EBBRT_ARCH_CPUID_H_
+#define EBBRT_ARCH_CPUID_H_
 
 #include <cstdint>
 
@@ -43,3 +44,5 @@ inline bool HasKvmClock() {
 }
 
 }  // namespace ebbrt::cpuid
+
+#endif  // EBBRT_ARCH_CPUID_H_

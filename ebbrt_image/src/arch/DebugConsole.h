@@ -1,5 +1,6 @@
 // Kernel log on QEMU's debug port, and the end of the machine.
-#pragma once
+#ifndef EBBRT_ARCH_DEBUGCONSOLE_H_
+#define EBBRT_ARCH_DEBUGCONSOLE_H_
 
 #include <cstddef>
 
@@ -24,3 +25,5 @@ constexpr unsigned char kFailure = 0x20;
 }  // namespace power
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_ARCH_DEBUGCONSOLE_H_

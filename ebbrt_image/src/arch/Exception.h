@@ -1,5 +1,6 @@
 // Exceptions taken in the kernel, and the report that ends it.
-#pragma once
+#ifndef EBBRT_ARCH_EXCEPTION_H_
+#define EBBRT_ARCH_EXCEPTION_H_
 
 #include "arch/TrapFrame.h"
 
@@ -15,3 +16,5 @@ void HandleInKernel(TrapFrame& frame);
 [[noreturn]] void Die(const TrapFrame& frame, const char* why);
 
 }  // namespace ebbrt::exception
+
+#endif  // EBBRT_ARCH_EXCEPTION_H_

@@ -1,5 +1,6 @@
 // Segments and the task state of one core.
-#pragma once
+#ifndef EBBRT_ARCH_GDT_H_
+#define EBBRT_ARCH_GDT_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -35,3 +36,5 @@ class Gdt {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_ARCH_GDT_H_

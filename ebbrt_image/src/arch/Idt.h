@@ -1,5 +1,6 @@
 // Interrupt descriptor table, shared by all cores, and the vectors in use.
-#pragma once
+#ifndef EBBRT_ARCH_IDT_H_
+#define EBBRT_ARCH_IDT_H_
 
 #include <cstdint>
 
@@ -25,3 +26,5 @@ void Load();
 uint8_t AllocateVector(MovableFunction<void()> handler);
 
 }  // namespace ebbrt::idt
+
+#endif  // EBBRT_ARCH_IDT_H_

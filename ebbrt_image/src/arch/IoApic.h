@@ -1,5 +1,6 @@
 // The I/O interrupt controller: routes device lines to cores.
-#pragma once
+#ifndef EBBRT_ARCH_IOAPIC_H_
+#define EBBRT_ARCH_IOAPIC_H_
 
 #include <cstdint>
 
@@ -10,3 +11,5 @@ enum class Trigger { kEdge, kLevel };
 void Route(unsigned line, uint8_t vector, uint32_t apic_id, Trigger trigger);
 
 }  // namespace ebbrt::io_apic
+
+#endif  // EBBRT_ARCH_IOAPIC_H_

@@ -1,5 +1,6 @@
 // Model-specific registers this kernel uses.
-#pragma once
+#ifndef EBBRT_ARCH_MSR_H_
+#define EBBRT_ARCH_MSR_H_
 
 #include <cstdint>
 
@@ -31,3 +32,5 @@ inline void Write(uint32_t index, uint64_t value) {
 }
 
 }  // namespace ebbrt::msr
+
+#endif  // EBBRT_ARCH_MSR_H_

@@ -1,5 +1,6 @@
 // PCI configuration space of bus 0, by the port mechanism.
-#pragma once
+#ifndef EBBRT_ARCH_PCI_H_
+#define EBBRT_ARCH_PCI_H_
 
 #include <cstdint>
 
@@ -54,3 +55,5 @@ class PciDevice {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_ARCH_PCI_H_

@@ -1,5 +1,6 @@
 // x86 port I/O.
-#pragma once
+#ifndef EBBRT_ARCH_PORT_H_
+#define EBBRT_ARCH_PORT_H_
 
 #include <cstdint>
 
@@ -30,3 +31,5 @@ inline uint32_t In32(uint16_t port) {
 }
 
 }  // namespace ebbrt::port
+
+#endif  // EBBRT_ARCH_PORT_H_

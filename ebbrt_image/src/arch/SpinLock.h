@@ -1,5 +1,6 @@
 // Ticket-free test-and-set lock; holders never block and never take faults.
-#pragma once
+#ifndef EBBRT_ARCH_SPINLOCK_H_
+#define EBBRT_ARCH_SPINLOCK_H_
 
 #include <atomic>
 
@@ -31,3 +32,5 @@ class LockGuard {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_ARCH_SPINLOCK_H_

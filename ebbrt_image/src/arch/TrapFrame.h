@@ -1,6 +1,7 @@
 // The registers of interrupted code as every entry path pushes them. A system
 // call makes the same frame, so that a thread can be captured at either.
-#pragma once
+#ifndef EBBRT_ARCH_TRAPFRAME_H_
+#define EBBRT_ARCH_TRAPFRAME_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -24,3 +25,5 @@ constexpr uint64_t kVectorSystemCall = 0x100;
 constexpr uint64_t kVectorPageFault = 14;
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_ARCH_TRAPFRAME_H_

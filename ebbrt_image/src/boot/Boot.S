@@ -91,6 +91,15 @@ BootHigh:
   call KernelMain
   ud2
 
+// The stacks of application cores exist in the kernel's own tables only.
+ApHigh:
+  movq ap_root, %rax
+  movq %rax, %cr3
+  movq ap_stack_top, %rsp
+  xorl %ebp, %ebp
+  call ApMain
+  ud2
+
 // Application cores start here in real mode, at the page that Smp.cc copied
 // this code to (kTrampolinePage).
 #define TRAMPOLINE 0x8000
@@ -130,11 +139,8 @@ ApLong:
   movw %ax, %ds
   movw %ax, %es
   movw %ax, %ss
-  movq ap_stack_top, %rsp
-  xorl %ebp, %ebp
-  movabsq $ApMain, %rax
-  call *%rax
-  ud2
+  movabsq $ApHigh, %rax
+  jmp *%rax
   .align 8
 ap_gdt:
   .quad 0
@@ -159,6 +165,9 @@ boot_gdt_pointer:
 boot_start_info:
   .long 0
   .align 8
+.globl ap_root
+ap_root:
+  .quad 0
 .globl ap_stack_top
 ap_stack_top:
   .quad 0

@@ -1,6 +1,7 @@
 // What the PVH loader tells: memory map and command line. Both are copied
 // early, since they may lie in memory that is given out later.
-#pragma once
+#ifndef EBBRT_BOOT_BOOTINFO_H_
+#define EBBRT_BOOT_BOOTINFO_H_
 
 #include <cstdint>
 #include <span>
@@ -41,3 +42,5 @@ template <class Visit> void ForEachOption(std::string_view name, Visit visit) {
 uint64_t TakeNumber(std::string_view& text);
 
 }  // namespace ebbrt::boot_info
+
+#endif  // EBBRT_BOOT_BOOTINFO_H_

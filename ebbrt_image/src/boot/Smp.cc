@@ -16,7 +16,7 @@
 
 extern "C" {
 extern char ApTrampolineStart[], ApTrampolineEnd[];
-extern uint64_t ap_stack_top;
+extern uint64_t ap_root, ap_stack_top;
 void ApMain();
 }
 
@@ -51,7 +51,6 @@ void Delay(uint64_t nanoseconds) {
 
 extern "C" void ApMain() {
   using namespace ebbrt;
-  vmem::LoadRoot();
   idt::Load();
   apic::Init();
   cpu::Init(starting_index, apic::Id());
@@ -69,6 +68,7 @@ void ebbrt::smp::Init() {
     return;
   std::memcpy(PhysicalToPointer(kTrampoline), ApTrampolineStart,
               ApTrampolineEnd - ApTrampolineStart);
+  ap_root = vmem::Root().address();
   // QEMU numbers APICs from 0 without gaps up to the sizes allowed here.
   for (unsigned index = 1; index < count; ++index) {
     starting_index = index;

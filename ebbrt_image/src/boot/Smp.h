@@ -1,5 +1,6 @@
 // Starts the other cores, each in its own event loop.
-#pragma once
+#ifndef EBBRT_BOOT_SMP_H_
+#define EBBRT_BOOT_SMP_H_
 
 namespace ebbrt::smp {
 
@@ -7,3 +8,5 @@ namespace ebbrt::smp {
 void Init();
 
 }  // namespace ebbrt::smp
+
+#endif  // EBBRT_BOOT_SMP_H_

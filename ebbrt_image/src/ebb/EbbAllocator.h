@@ -1,5 +1,6 @@
 // Ids for Ebbs made at run time.
-#pragma once
+#ifndef EBBRT_EBB_EBBALLOCATOR_H_
+#define EBBRT_EBB_EBBALLOCATOR_H_
 
 #include "ebb/EbbId.h"
 
@@ -8,3 +9,5 @@ namespace ebbrt::ebb_allocator {
 EbbId Allocate();
 
 }  // namespace ebbrt::ebb_allocator
+
+#endif  // EBBRT_EBB_EBBALLOCATOR_H_

@@ -1,5 +1,6 @@
 // The identity of an Ebb: one object, many representatives.
-#pragma once
+#ifndef EBBRT_EBB_EBBID_H_
+#define EBBRT_EBB_EBBID_H_
 
 #include <compare>
 #include <cstdint>
@@ -17,3 +18,5 @@ class EbbId {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EBB_EBBID_H_

@@ -2,7 +2,8 @@
 // offset from its GS base; a call loads the slot and goes straight to the
 // representative. An empty slot is a miss: T::HandleFault(id) finds or makes
 // the representative of this core and caches it.
-#pragma once
+#ifndef EBBRT_EBB_EBBREF_H_
+#define EBBRT_EBB_EBBREF_H_
 
 #include <cstdint>
 
@@ -45,3 +46,5 @@ template <class T> class EbbRef {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EBB_EBBREF_H_

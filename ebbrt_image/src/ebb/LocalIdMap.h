@@ -1,5 +1,6 @@
 // What an Ebb's miss handler finds its root by: id -> pointer, one per machine.
-#pragma once
+#ifndef EBBRT_EBB_LOCALIDMAP_H_
+#define EBBRT_EBB_LOCALIDMAP_H_
 
 #include "ebb/EbbId.h"
 
@@ -14,3 +15,5 @@ bool Insert(EbbId id, void* value);
 void Erase(EbbId id);
 
 }  // namespace ebbrt::local_id_map
+
+#endif  // EBBRT_EBB_LOCALIDMAP_H_

@@ -1,6 +1,7 @@
 // A representative per core, made from a shared root on first use there. The
 // root keeps them, so that all can be visited.
-#pragma once
+#ifndef EBBRT_EBB_MULTICOREEBB_H_
+#define EBBRT_EBB_MULTICOREEBB_H_
 
 #include "arch/Cpu.h"
 #include "arch/SpinLock.h"
@@ -44,3 +45,5 @@ template <class T, class Root = MulticoreEbbRoot<T>> class MulticoreEbb {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EBB_MULTICOREEBB_H_

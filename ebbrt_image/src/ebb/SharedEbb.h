@@ -1,5 +1,6 @@
 // One representative for all cores.
-#pragma once
+#ifndef EBBRT_EBB_SHAREDEBB_H_
+#define EBBRT_EBB_SHAREDEBB_H_
 
 #include "ebb/EbbAllocator.h"
 #include "ebb/EbbRef.h"
@@ -24,3 +25,5 @@ template <class T> class SharedEbb {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EBB_SHAREDEBB_H_

@@ -1,5 +1,6 @@
 // Ids of the Ebbs that exist from boot. EbbAllocator gives out those above.
-#pragma once
+#ifndef EBBRT_EBB_STATICIDS_H_
+#define EBBRT_EBB_STATICIDS_H_
 
 #include "ebb/EbbId.h"
 
@@ -14,3 +15,5 @@ constexpr EbbId kMessengerId(6);
 constexpr EbbId kFirstDynamicId(64);
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EBB_STATICIDS_H_

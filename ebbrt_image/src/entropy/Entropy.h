@@ -1,6 +1,7 @@
 // The kernel's random numbers: an EntropyPool per core, seeded from RDRAND and
 // the clock at boot and from the host at every SYNC.
-#pragma once
+#ifndef EBBRT_ENTROPY_ENTROPY_H_
+#define EBBRT_ENTROPY_ENTROPY_H_
 
 #include <cstddef>
 #include <span>
@@ -45,3 +46,5 @@ class Entropy : public MulticoreEbb<Entropy, EntropyRoot> {
 constexpr auto entropy = EbbRef<Entropy>(kEntropyId);
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_ENTROPY_ENTROPY_H_

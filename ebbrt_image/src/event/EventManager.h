@@ -4,7 +4,8 @@
 // Order: device interrupts, then queued events, then halting until the next
 // interrupt. Ring 3 is part of an event: a UC's thread is an event that leaves
 // for ring 3 and comes back by system call, fault or interrupt.
-#pragma once
+#ifndef EBBRT_EVENT_EVENTMANAGER_H_
+#define EBBRT_EVENT_EVENTMANAGER_H_
 
 #include <cstdint>
 
@@ -97,3 +98,5 @@ class EventManager : public MulticoreEbb<EventManager> {
 constexpr auto event_manager = EbbRef<EventManager>(kEventManagerId);
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EVENT_EVENTMANAGER_H_

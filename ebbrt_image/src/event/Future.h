@@ -1,6 +1,7 @@
 // A value that comes later. Promise and Future belong to one core; another core
 // fulfils a promise by spawning an event on its core.
-#pragma once
+#ifndef EBBRT_EVENT_FUTURE_H_
+#define EBBRT_EVENT_FUTURE_H_
 
 #include <optional>
 #include <type_traits>
@@ -96,3 +97,5 @@ template <class T> Future<T> MakeReadyFuture(T value) {
 }
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EVENT_FUTURE_H_

@@ -1,5 +1,6 @@
 // A callable that may own move-only state. Small ones need no heap.
-#pragma once
+#ifndef EBBRT_EVENT_MOVABLEFUNCTION_H_
+#define EBBRT_EVENT_MOVABLEFUNCTION_H_
 
 #include <cstddef>
 #include <new>
@@ -91,3 +92,5 @@ template <class R, class... Args> class MovableFunction<R(Args...)> {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EVENT_MOVABLEFUNCTION_H_

@@ -1,5 +1,6 @@
 // Timers of each core, on the local APIC's one-shot timer.
-#pragma once
+#ifndef EBBRT_EVENT_TIMER_H_
+#define EBBRT_EVENT_TIMER_H_
 
 #include <cstdint>
 
@@ -51,3 +52,5 @@ class Timer : public MulticoreEbb<Timer> {
 constexpr auto timer = EbbRef<Timer>(kTimerId);
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EVENT_TIMER_H_

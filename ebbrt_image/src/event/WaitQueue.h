@@ -1,5 +1,6 @@
 // Events of one core that wait for something to change.
-#pragma once
+#ifndef EBBRT_EVENT_WAITQUEUE_H_
+#define EBBRT_EVENT_WAITQUEUE_H_
 
 #include <cstdint>
 
@@ -33,3 +34,5 @@ class WaitQueue {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_EVENT_WAITQUEUE_H_

@@ -1,6 +1,7 @@
 // Frames to and from the host. Frames leave whole, in the order in which their
 // senders got hold of the channel.
-#pragma once
+#ifndef EBBRT_MESSENGER_MESSENGER_H_
+#define EBBRT_MESSENGER_MESSENGER_H_
 
 #include <cstddef>
 #include <memory>
@@ -60,3 +61,5 @@ class Messenger : public SharedEbb<Messenger> {
 constexpr auto messenger = EbbRef<Messenger>(kMessengerId);
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MESSENGER_MESSENGER_H_

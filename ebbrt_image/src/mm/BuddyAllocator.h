@@ -1,5 +1,6 @@
 // Binary buddy allocator over a frame table. Pure logic: the caller locks.
-#pragma once
+#ifndef EBBRT_MM_BUDDYALLOCATOR_H_
+#define EBBRT_MM_BUDDYALLOCATOR_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -40,3 +41,5 @@ class BuddyAllocator {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_BUDDYALLOCATOR_H_

@@ -1,5 +1,6 @@
 // All RAM is mapped at one offset, so a frame's bytes are always at hand.
-#pragma once
+#ifndef EBBRT_MM_DIRECTMAP_H_
+#define EBBRT_MM_DIRECTMAP_H_
 
 #include <cstdint>
 
@@ -30,3 +31,5 @@ inline Pfn ToPfn(const void* pointer) {
 }
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_DIRECTMAP_H_

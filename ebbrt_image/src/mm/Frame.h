@@ -1,6 +1,7 @@
 // What the kernel knows of each physical frame. The links live here and not in
 // the frames, so that free memory stays untouched and snapshots stay small.
-#pragma once
+#ifndef EBBRT_MM_FRAME_H_
+#define EBBRT_MM_FRAME_H_
 
 #include <atomic>
 #include <cstdint>
@@ -25,3 +26,5 @@ struct Frame {
 static_assert(sizeof(Frame) == 16);
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_FRAME_H_

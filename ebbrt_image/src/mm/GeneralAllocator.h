@@ -1,6 +1,7 @@
 // The kernel's heap, behind operator new: slabs for small objects, whole
 // power-of-two runs of frames for large ones.
-#pragma once
+#ifndef EBBRT_MM_GENERALALLOCATOR_H_
+#define EBBRT_MM_GENERALALLOCATOR_H_
 
 #include <cstddef>
 
@@ -18,3 +19,5 @@ void Free(void* object);
 }  // namespace general_allocator
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_GENERALALLOCATOR_H_

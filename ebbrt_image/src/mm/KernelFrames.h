@@ -1,14 +1,23 @@
-// The PageTableTree's view of the kernel's frames.
-#pragma once
+// The PageTableTree's view of the kernel's frames. What UCs make the kernel
+// allocate stops short of the last frames, which are the kernel's own.
+#ifndef EBBRT_MM_KERNELFRAMES_H_
+#define EBBRT_MM_KERNELFRAMES_H_
 
 #include "mm/DirectMap.h"
 #include "mm/PageAllocator.h"
 
 namespace ebbrt {
 
+// Frames that UCs cannot get at, neither for data nor for tables.
+constexpr size_t kKernelReserve = 1024;
+
 struct KernelFrames {
   static void* Pointer(Pfn pfn) { return ToPointer(pfn); }
-  static Pfn AllocateTable() { return page_allocator->Allocate(); }
+  static Pfn AllocateTable() {
+    return PageAllocator::UncachedFrames() > kKernelReserve
+               ? page_allocator->Allocate()
+               : Pfn::None();
+  }
   static void AddReference(Pfn pfn) { frames::AddReference(pfn); }
   static uint32_t References(Pfn pfn) { return frames::References(pfn); }
   static bool DropReference(Pfn pfn) { return frames::DropReference(pfn); }
@@ -16,3 +25,5 @@ struct KernelFrames {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_KERNELFRAMES_H_

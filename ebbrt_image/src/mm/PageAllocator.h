@@ -4,7 +4,8 @@
 // Free frames are always zero: a frame is cleared when it is freed. So demand
 // zero costs nothing, a dead UC leaves no secrets, and free memory needs no
 // room in a snapshot.
-#pragma once
+#ifndef EBBRT_MM_PAGEALLOCATOR_H_
+#define EBBRT_MM_PAGEALLOCATOR_H_
 
 #include <cstddef>
 
@@ -71,3 +72,5 @@ void Release(Pfn pfn);
 }  // namespace frames
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_PAGEALLOCATOR_H_

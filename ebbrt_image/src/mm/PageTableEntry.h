@@ -1,5 +1,6 @@
 // One entry of an x86-64 page table.
-#pragma once
+#ifndef EBBRT_MM_PAGETABLEENTRY_H_
+#define EBBRT_MM_PAGETABLEENTRY_H_
 
 #include <cstdint>
 
@@ -55,3 +56,5 @@ constexpr uint64_t EntrySpan(unsigned level) {
 }
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_PAGETABLEENTRY_H_

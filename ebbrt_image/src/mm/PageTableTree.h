@@ -11,7 +11,8 @@
 //
 // Frames is a policy: Pointer(Pfn), AllocateTable(), AddReference(Pfn),
 // References(Pfn), DropReference(Pfn) -> last, Free(Pfn).
-#pragma once
+#ifndef EBBRT_MM_PAGETABLETREE_H_
+#define EBBRT_MM_PAGETABLETREE_H_
 
 #include "lib/Assert.h"
 #include "mm/PageTableEntry.h"
@@ -262,3 +263,5 @@ template <class Frames> class PageTableTree {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_PAGETABLETREE_H_

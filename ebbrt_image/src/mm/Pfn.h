@@ -1,6 +1,7 @@
 // Strong types for physical memory: frame numbers and addresses do not mix with
 // other integers.
-#pragma once
+#ifndef EBBRT_MM_PFN_H_
+#define EBBRT_MM_PFN_H_
 
 #include <compare>
 #include <cstddef>
@@ -44,3 +45,5 @@ constexpr uint64_t PageUp(uint64_t address) {
 }
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_PFN_H_

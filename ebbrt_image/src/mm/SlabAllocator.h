@@ -1,6 +1,7 @@
 // Objects of one size, cut from single frames. A frame whose last object is
 // freed goes back to the page allocator, except for one kept in reserve.
-#pragma once
+#ifndef EBBRT_MM_SLABALLOCATOR_H_
+#define EBBRT_MM_SLABALLOCATOR_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -46,3 +47,5 @@ class SlabAllocator {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_MM_SLABALLOCATOR_H_

@@ -7,7 +7,8 @@
 //
 // The tables behind the root's entries exist from the start, so a mapping made
 // later appears in every address space.
-#pragma once
+#ifndef EBBRT_MM_VMEM_H_
+#define EBBRT_MM_VMEM_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -53,3 +54,5 @@ uint64_t CoreRegion(unsigned core);
 bool HandleFault(uint64_t address);
 
 }  // namespace ebbrt::vmem
+
+#endif  // EBBRT_MM_VMEM_H_

@@ -1,6 +1,7 @@
 // The node: answers the host, keeps a UC ready for its requests, and starts a
 // new one when that ends.
-#pragma once
+#ifndef EBBRT_NODE_NODE_H_
+#define EBBRT_NODE_NODE_H_
 
 #include <cstdint>
 #include <memory>
@@ -43,3 +44,5 @@ class Node final : public FrameReceiver, public UcObserver {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_NODE_NODE_H_

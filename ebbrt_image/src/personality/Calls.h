@@ -1,6 +1,7 @@
 // The handlers of all system calls, by topic. What each does and which of its
 // options are refused stands at its definition.
-#pragma once
+#ifndef EBBRT_PERSONALITY_CALLS_H_
+#define EBBRT_PERSONALITY_CALLS_H_
 
 #include "personality/SystemCall.h"
 
@@ -133,3 +134,5 @@ Answer ProcessControl(SystemCall& call);
 Answer WaitForChild(SystemCall& call);
 
 }  // namespace ebbrt::personality
+
+#endif  // EBBRT_PERSONALITY_CALLS_H_

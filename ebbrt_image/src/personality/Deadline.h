@@ -1,5 +1,6 @@
 // Times as system calls give them, turned into deadlines on the kernel's clock.
-#pragma once
+#ifndef EBBRT_PERSONALITY_DEADLINE_H_
+#define EBBRT_PERSONALITY_DEADLINE_H_
 
 #include "personality/SystemCall.h"
 
@@ -17,3 +18,5 @@ Result<uint64_t> ReadDeadline(SystemCall& call, uint64_t address, int clock,
 uint64_t DeadlineIn(int milliseconds);
 
 }  // namespace ebbrt::personality
+
+#endif  // EBBRT_PERSONALITY_DEADLINE_H_

@@ -43,22 +43,39 @@ ebbrt::Result<ebbrt::String> ebbrt::SystemCall::Path(unsigned index) {
   return read ? Errno::kNameTooLong : Errno::kFault;
 }
 
+namespace {
+
+// One call keeps less than this of the kernel's reserve for itself.
+constexpr size_t kScarce = ebbrt::kKernelReserve / 2;
+
+ebbrt::Answer Dispatch(ebbrt::SystemCall& call) {
+  using namespace ebbrt;
+  auto& uc = call.uc();
+  if (call.number() >= personality::kNumbers) {
+    uc.End(EndKind::kBadCall, "system call %ld is not of the Linux ABI",
+           static_cast<int64_t>(call.number()));
+    return Errno::kNoSystemCall;
+  }
+  auto kind = personality::Find(call.number());
+  if (!kind.handler) {
+    if (uc.FirstRefusal(call.number()))
+      kprintf("uc %u: system call %lu refused\n", uc.id(), call.number());
+    return Errno::kNoSystemCall;
+  }
+  if (kind.allocates && PageAllocator::UncachedFrames() < kScarce)
+    return Errno::kNoMemory;
+  return kind.handler(call);
+}
+
+}  // namespace
+
 extern "C" void HandleSystemCall(ebbrt::TrapFrame* frame) {
   using namespace ebbrt;
   auto& thread = UcThread::Current();
   SystemCall call(thread, *frame);
-  auto handler = personality::Find(call.number());
-  int64_t result;
-  if (handler) {
-    auto answer = handler(call);
-    result = answer ? static_cast<int64_t>(*answer)
-                    : -static_cast<int64_t>(answer.error());
-  } else {
-    if (call.uc().FirstRefusal(call.number()))
-      kprintf("uc %u: system call %lu refused\n", call.uc().id(),
-              call.number());
-    result = -static_cast<int64_t>(Errno::kNoSystemCall);
-  }
-  frame->rax = static_cast<uint64_t>(result);
+  auto answer = Dispatch(call);
+  frame->rax =
+      answer ? *answer
+             : static_cast<uint64_t>(-static_cast<int64_t>(answer.error()));
   thread.PrepareReturn(false);
 }

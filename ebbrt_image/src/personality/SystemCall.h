@@ -3,7 +3,8 @@
 // Every number of the Linux x86-64 ABI is either implemented, or answered with
 // the error that tells programs to do without, or refused with kNoSystemCall
 // and a line in the log: never silently wrong.
-#pragma once
+#ifndef EBBRT_PERSONALITY_SYSTEMCALL_H_
+#define EBBRT_PERSONALITY_SYSTEMCALL_H_
 
 #include <cstdint>
 #include <string_view>
@@ -77,11 +78,20 @@ namespace personality {
 
 using Handler = Answer (*)(SystemCall&);
 
-// The handler of a number, or null.
-Handler Find(uint64_t number);
+// What is known of a call number.
+struct Kind {
+  Handler handler = nullptr;  // null: refused
+  bool allocates = false;     // makes the kernel keep something for the UC
+};
 
+// Greater numbers are none of the Linux ABI.
 constexpr uint64_t kNumbers = 512;
+
+// `number` is below kNumbers.
+Kind Find(uint64_t number);
 
 }  // namespace personality
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_PERSONALITY_SYSTEMCALL_H_

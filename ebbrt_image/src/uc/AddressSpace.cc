@@ -13,9 +13,6 @@ namespace {
 constexpr uint64_t kFaultAround = 16 * ebbrt::kPageSize;
 // More pages than this are flushed all at once.
 constexpr uint64_t kFlushAll = 32 * ebbrt::kPageSize;
-// Frames that faults of UCs leave to the kernel.
-constexpr size_t kReserve = 256;
-
 alignas(ebbrt::kPageSize) const std::byte zero_page[ebbrt::kPageSize] = {};
 
 }  // namespace
@@ -205,7 +202,7 @@ std::byte* ebbrt::AddressSpace::access(uint64_t address, bool write) {
 
 ebbrt::Pfn ebbrt::AddressSpace::allocate() {
   if (owned_frames_ >= frame_limit_ ||
-      PageAllocator::UncachedFrames() <= kReserve)
+      PageAllocator::UncachedFrames() <= kKernelReserve)
     return Pfn::None();
   auto pfn = page_allocator->Allocate();
   if (pfn.valid())

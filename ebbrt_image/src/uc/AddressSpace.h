@@ -1,5 +1,6 @@
 // A UC's memory: its regions, its page-table tree, and how faults fill it.
-#pragma once
+#ifndef EBBRT_UC_ADDRESSSPACE_H_
+#define EBBRT_UC_ADDRESSSPACE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -130,3 +131,5 @@ class AddressSpace {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_ADDRESSSPACE_H_

@@ -3,13 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "mm/PageAllocator.h"
+#include "mm/KernelFrames.h"
 #include "uc/UnikernelContext.h"
 
 namespace {
-
-// Left to the kernel and to faults.
-constexpr size_t kReserve = 1024;
 
 bool RunnerMaySend(ebbrt::FrameType type) {
   using ebbrt::FrameType;
@@ -39,7 +36,7 @@ bool ebbrt::Channel::AddPayload(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     auto offset = incoming_.filled % kPageSize;
     if (offset == 0) {
-      auto pfn = PageAllocator::UncachedFrames() > kReserve
+      auto pfn = PageAllocator::UncachedFrames() > kKernelReserve
                      ? page_allocator->Allocate()
                      : Pfn::None();
       if (!pfn.valid()) {

@@ -1,6 +1,7 @@
 // The runner's descriptor 3: frames from the host are read as a byte stream,
 // frames to the host are written one per call.
-#pragma once
+#ifndef EBBRT_UC_CHANNEL_H_
+#define EBBRT_UC_CHANNEL_H_
 
 #include <cstdint>
 #include <span>
@@ -58,3 +59,5 @@ class Channel final : public ConsoleDescriptor {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_CHANNEL_H_

@@ -1,6 +1,7 @@
 // Descriptors that lead to the host: standard output and error, and the channel
 // of the runner. Writing may block, so it is not done through Write.
-#pragma once
+#ifndef EBBRT_UC_CONSOLEDESCRIPTOR_H_
+#define EBBRT_UC_CONSOLEDESCRIPTOR_H_
 
 #include "files/Descriptor.h"
 #include "messenger/Frame.h"
@@ -30,3 +31,5 @@ class ConsoleDescriptor : public Descriptor {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_CONSOLEDESCRIPTOR_H_

@@ -1,6 +1,7 @@
 // Puts a static ELF program into an empty address space, with the stack that
 // the System V ABI asks for (AMD64 supplement, section 3.4.1).
-#pragma once
+#ifndef EBBRT_UC_ELFLOADER_H_
+#define EBBRT_UC_ELFLOADER_H_
 
 #include <span>
 #include <string_view>
@@ -44,3 +45,5 @@ class ElfLoader {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_ELFLOADER_H_

@@ -1,5 +1,6 @@
 // Threads of one UC that wait on words of its memory.
-#pragma once
+#ifndef EBBRT_UC_FUTEXTABLE_H_
+#define EBBRT_UC_FUTEXTABLE_H_
 
 #include <cstdint>
 
@@ -38,3 +39,5 @@ class FutexTable {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_FUTEXTABLE_H_

@@ -1,5 +1,6 @@
 // Standard output or error of a UC: every write is a frame to the host.
-#pragma once
+#ifndef EBBRT_UC_OUTPUTSTREAM_H_
+#define EBBRT_UC_OUTPUTSTREAM_H_
 
 #include "uc/ConsoleDescriptor.h"
 
@@ -20,3 +21,5 @@ class OutputStream final : public ConsoleDescriptor {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_OUTPUTSTREAM_H_

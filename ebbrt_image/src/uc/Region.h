@@ -1,5 +1,6 @@
 // A range of a UC's addresses that is filled in one way.
-#pragma once
+#ifndef EBBRT_UC_REGION_H_
+#define EBBRT_UC_REGION_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -48,3 +49,5 @@ struct Region {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_REGION_H_

@@ -1,5 +1,6 @@
 // The regions of one address space, in order and without overlap. Pure logic.
-#pragma once
+#ifndef EBBRT_UC_REGIONMAP_H_
+#define EBBRT_UC_REGIONMAP_H_
 
 #include <cstdint>
 
@@ -49,3 +50,5 @@ class RegionMap {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_REGIONMAP_H_

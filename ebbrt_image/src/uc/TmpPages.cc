@@ -1,16 +1,9 @@
 #include "uc/TmpPages.h"
 
-#include "mm/PageAllocator.h"
-
-namespace {
-
-// Left to the kernel and to faults.
-constexpr size_t kReserve = 1024;
-
-}  // namespace
+#include "mm/KernelFrames.h"
 
 void* ebbrt::TmpPages::AllocatePage() {
-  if (PageAllocator::UncachedFrames() <= kReserve)
+  if (PageAllocator::UncachedFrames() <= kKernelReserve)
     return nullptr;
   auto pfn = page_allocator->Allocate();
   return pfn.valid() ? ToPointer(pfn) : nullptr;

@@ -1,5 +1,6 @@
 // Pages for a UC's files in /tmp, from the kernel's frames.
-#pragma once
+#ifndef EBBRT_UC_TMPPAGES_H_
+#define EBBRT_UC_TMPPAGES_H_
 
 #include "files/PageSource.h"
 
@@ -12,3 +13,5 @@ class TmpPages final : public PageSource {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_TMPPAGES_H_

@@ -1,6 +1,7 @@
 // A thread of a UC. In the kernel it is an event: its kernel stack is the
 // event's stack, with the registers of ring 3 at the top.
-#pragma once
+#ifndef EBBRT_UC_UCTHREAD_H_
+#define EBBRT_UC_UCTHREAD_H_
 
 #include <cstdint>
 
@@ -74,3 +75,5 @@ void BeforeUserReturn(TrapFrame& frame);
 }  // namespace uc_thread
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_UCTHREAD_H_

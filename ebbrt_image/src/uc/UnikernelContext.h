@@ -1,6 +1,7 @@
 // A unikernel context (UC): one interpreter with its memory, files and threads.
 // It lives on one core, and whatever it does wrong ends it alone.
-#pragma once
+#ifndef EBBRT_UC_UNIKERNELCONTEXT_H_
+#define EBBRT_UC_UNIKERNELCONTEXT_H_
 
 #include <cstdint>
 #include <span>
@@ -150,3 +151,5 @@ class UnikernelContext {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_UC_UNIKERNELCONTEXT_H_

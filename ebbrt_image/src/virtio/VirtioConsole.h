@@ -1,6 +1,7 @@
 // The byte channel to the host: port 0 of a virtio console without multiport
 // (virtio 1.1, section 5.3).
-#pragma once
+#ifndef EBBRT_VIRTIO_VIRTIOCONSOLE_H_
+#define EBBRT_VIRTIO_VIRTIOCONSOLE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -56,3 +57,5 @@ class VirtioConsole {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_VIRTIO_VIRTIOCONSOLE_H_

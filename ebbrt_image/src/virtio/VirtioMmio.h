@@ -1,6 +1,7 @@
 // A virtio device behind memory-mapped registers (virtio 1.1, section 4.2), in
 // its present and its legacy form.
-#pragma once
+#ifndef EBBRT_VIRTIO_VIRTIOMMIO_H_
+#define EBBRT_VIRTIO_VIRTIOMMIO_H_
 
 #include <cstdint>
 #include <memory>
@@ -64,3 +65,5 @@ class VirtioMmio final : public VirtioTransport {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_VIRTIO_VIRTIOMMIO_H_

@@ -1,6 +1,7 @@
 // A virtio device on the PCI bus (virtio 1.1, section 4.1), with one MSI-X
 // interrupt for all its queues.
-#pragma once
+#ifndef EBBRT_VIRTIO_VIRTIOPCI_H_
+#define EBBRT_VIRTIO_VIRTIOPCI_H_
 
 #include <cstdint>
 #include <memory>
@@ -57,3 +58,5 @@ class VirtioPci final : public VirtioTransport {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_VIRTIO_VIRTIOPCI_H_

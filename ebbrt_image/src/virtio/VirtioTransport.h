@@ -1,6 +1,7 @@
 // How a virtio device is reached: by memory-mapped registers on microvm, over
 // PCI on q35.
-#pragma once
+#ifndef EBBRT_VIRTIO_VIRTIOTRANSPORT_H_
+#define EBBRT_VIRTIO_VIRTIOTRANSPORT_H_
 
 #include <cstdint>
 #include <memory>
@@ -37,3 +38,5 @@ class VirtioTransport {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_VIRTIO_VIRTIOTRANSPORT_H_

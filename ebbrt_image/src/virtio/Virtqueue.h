@@ -1,6 +1,7 @@
 // A split virtqueue (virtio 1.1, section 2.6) of single buffers. What the
 // device writes is checked before it is used.
-#pragma once
+#ifndef EBBRT_VIRTIO_VIRTQUEUE_H_
+#define EBBRT_VIRTIO_VIRTQUEUE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -73,3 +74,5 @@ class Virtqueue {
 };
 
 }  // namespace ebbrt
+
+#endif  // EBBRT_VIRTIO_VIRTQUEUE_H_
