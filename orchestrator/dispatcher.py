@@ -161,10 +161,10 @@ class Orchestrator:
         async with self._taken(base.armed) as (ready, pooled):
             assert ready.held is not None
             machine, instance = ready.machine, Instance(ready.machine)
-            spawn = 0.0 if pooled else machine.spawn_ms
+            spawn = 0.0 if pooled else watch.lap()
             await resume(machine)
             await instance.synchronise()
-            phases = Phases(spawn=spawn, restore=watch.lap() - spawn)
+            phases = Phases(spawn=spawn, restore=watch.lap())
             failure = await instance.load(function, limit_s)
             phases = replace(phases, import_=watch.lap())
             if failure is not None:

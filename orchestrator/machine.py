@@ -20,6 +20,7 @@ from qemu.qmp import EventListener, QMPClient, QMPError
 from qemu.qmp.qmp_client import ExecuteError
 
 from orchestrator.command_line import Hardware, Wiring, command_line
+from orchestrator.console import Console
 from orchestrator.errors import MachineError
 from orchestrator.ram import RamFile
 
@@ -80,7 +81,7 @@ class Machine:
         self._debug_log = _LogTail()
         self._qemu_log = _LogTail()
         self._cleanup = contextlib.ExitStack()
-        self._console: socket.socket | None = None
+        self._console: Console | None = None
         self.stream: socket.socket | None = None
         """The host's end of the incoming stream, non-blocking; None when there is none (left)."""
 
@@ -101,7 +102,12 @@ class Machine:
         started = time.monotonic()
         try:
             async with asyncio.timeout(START_DEADLINE_S):
-                await self._qmp.connect(self._spawn())
+                qmp, console_far = self._spawn()
+                await self._qmp.connect(qmp)
+                # QEMU made its end non-blocking, and drops what a full console does not take. The
+                # flag is shared by all copies: turned back here, it makes the guest wait instead.
+                console_far.setblocking(True)
+                console_far.close()
         except (TimeoutError, QMPError) as error:
             cause = "did not greet in time" if isinstance(error, TimeoutError) else "did not start"
             await self.close()
@@ -174,15 +180,12 @@ class Machine:
     async def send(self, data: bytes) -> None:
         """Write to the guest's console; waits while the guest does not read."""
         assert self._console is not None
-        await asyncio.get_running_loop().sock_sendall(self._console, data)
+        await self._console.send(data)
 
     async def receive(self, limit: int = 1 << 16) -> bytes:
         """Return what the guest wrote to its console, at most `limit` bytes; b"" once it ended."""
         assert self._console is not None
-        try:
-            return await asyncio.get_running_loop().sock_recv(self._console, limit)
-        except ConnectionResetError:
-            return b""
+        return await self._console.receive(limit)
 
     def end_stream(self) -> None:
         """Close the host's end of the incoming stream; all of it has been sent."""
@@ -224,13 +227,13 @@ class Machine:
         finally:
             self._cleanup.close()
 
-    def _spawn(self) -> socket.socket:
-        """Start the process; return the host's end of QMP."""
+    def _spawn(self) -> tuple[socket.socket, socket.socket]:
+        """Start the process; return the host's end of QMP, and a copy of QEMU's of the console."""
         with contextlib.ExitStack() as given:
             qmp, qmp_far = self._pair(given)
             debug, debug_far = self._pair(given)
             said, said_far = self._pair(given)
-            self._console, console_far = self._pair(given)
+            console, console_far = self._pair(given)
             incoming_far = None
             if self._incoming:
                 self.stream, incoming_far = self._pair(given)
@@ -259,10 +262,14 @@ class Machine:
                     "Install Debian's qemu-system-x86.",
                     command=self.command,
                 ) from error
+            far = console_far.dup()
+            self._cleanup.callback(far.close)
         self._watch(self._process)
+        self._console = Console(console)
+        self._cleanup.callback(self._console.close)
         self._cleanup.callback(self._debug_log.follow(debug))
         self._cleanup.callback(self._qemu_log.follow(said))
-        return qmp
+        return qmp, far
 
     def _pair(self, given: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
         """Return two joined sockets: ours, closed with the machine, and QEMU's, with `given`."""

@@ -32,6 +32,8 @@ RUNTIME = "python"
 PROBE_NAME = "accelerator-probe.elf"
 BOOT_DEADLINE_S = 120.0
 OPTIMISE_DEADLINE_S = 600.0
+ARMING_PATIENCE_S = 0.25
+"""Arming takes a core for a tenth of a second: not between requests that follow each other."""
 REHEARSALS = 3
 REHEARSAL = Function(
     "rehearsal",

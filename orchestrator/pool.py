@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from types import TracebackType
@@ -45,24 +47,33 @@ class Traffic:
 
     def __init__(self) -> None:
         self._under_way = 0
-        self._gap = asyncio.Event()
-        self._gap.set()
+        self._last_end = -math.inf
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
         """Hold background work off while the context lasts."""
         self._under_way += 1
-        self._gap.clear()
+        self._idle.clear()
         try:
             yield
         finally:
             self._under_way -= 1
             if self._under_way == 0:
-                self._gap.set()
+                self._last_end = time.monotonic()
+                self._idle.set()
 
-    async def gap(self) -> None:
-        """Wait until no request is under way."""
-        await self._gap.wait()
+    async def gap(self, least_s: float) -> None:
+        """Wait until no request has been under way for `least_s` seconds."""
+        while True:
+            await self._idle.wait()
+            left = self._last_end + least_s - time.monotonic()
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
+            if self._idle.is_set() and time.monotonic() >= self._last_end + least_s:
+                return
 
 
 class Pool(Generic[Item]):
@@ -74,20 +85,27 @@ class Pool(Generic[Item]):
         make: makes one item; cleans up after itself when it fails or is cancelled.
         size: items to keep ready once `take` or `fill` was called; before that none is made.
         traffic: requests that the pool must not disturb.
+        patience_s: seconds without a request before something is made in the background.
     """
 
     def __init__(
-        self, make: Callable[[], Awaitable[Item]], size: int, traffic: Traffic | None = None
+        self,
+        make: Callable[[], Awaitable[Item]],
+        size: int,
+        traffic: Traffic | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         self._make = make
         self._size = size
+        self._patience_s = patience_s
         self._traffic = traffic or Traffic()
         self._ready: deque[Item] = deque()
         self._changed = asyncio.Condition()
         self._failure: SeussError | None = None
         self._filler: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
-        self._urgent = False
+        self._hurry = asyncio.Event()
+        self._making = False
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -113,12 +131,19 @@ class Pool(Generic[Item]):
         """
         assert not self._closed, "the pool is closed"
         self._want()
-        while self._ready:
-            item = self._ready.popleft()
-            if item.alive:
-                return item, True
-            await item.close()
-        return await self._make(), False
+        ready = True
+        while True:
+            while self._ready:
+                item = self._ready.popleft()
+                if item.alive:
+                    return item, ready
+                await item.close()
+            ready = False
+            if not self._making:
+                return await self._make(), False
+            # One that is being made will be there sooner than one begun now.
+            async with self._changed:
+                await self._changed.wait()
 
     async def fill(self, count: int | None = None) -> None:
         """Wait until `count` items are ready (default and most: the pool's size), in a hurry.
@@ -127,7 +152,7 @@ class Pool(Generic[Item]):
         """
         goal = self._size if count is None else min(count, self._size)
         self._failure = None
-        self._urgent = True
+        self._hurry.set()
         self._want()
         try:
             async with self._changed:
@@ -136,7 +161,7 @@ class Pool(Generic[Item]):
                     if self._failure is not None:
                         raise self._failure
         finally:
-            self._urgent = False
+            self._hurry.clear()
 
     async def close(self) -> None:
         """Stop making and give up all that is ready; may be called again."""
@@ -162,18 +187,28 @@ class Pool(Generic[Item]):
             await self._wanted.wait()
             self._wanted.clear()
             while self.ready < self._size:
-                if not self._urgent:
-                    await self._traffic.gap()
+                await self._background_turn()
+                self._making = True
                 try:
-                    item = await self._make()
+                    self._ready.append(await self._make())
                 except SeussError as error:
                     # The next request makes its own and reports the cause to its user.
                     logger.warning("could not make a machine ahead: %s", error)
                     self._failure = error
-                    await self._announce()
                     break
-                self._ready.append(item)
-                await self._announce()
+                finally:
+                    self._making = False
+                    await self._announce()
+
+    async def _background_turn(self) -> None:
+        """Wait until background work disturbs nobody, or somebody waits for it."""
+        gap = asyncio.create_task(self._traffic.gap(self._patience_s))
+        hurry = asyncio.create_task(self._hurry.wait())
+        try:
+            await asyncio.wait((gap, hurry), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gap.cancel()
+            hurry.cancel()
 
     async def _announce(self) -> None:
         async with self._changed:

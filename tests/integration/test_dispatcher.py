@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import instance, node
+from orchestrator import console, instance, node
 from orchestrator.dispatcher import Orchestrator
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.function import Function
@@ -19,8 +19,8 @@ from snapshot_store import Level, SnapshotStore
 from tests.integration.guests import holdings
 
 HELLO = Function("hello", "source", b"def main(args): ...")
-REHEARSED = node.REHEARSALS
-"""Loads and calls the guest has seen when the base is taken."""
+REHEARSED = node.REHEARSALS + 1
+"""Loads and calls before a request's: ahead of the base, and when a machine is armed."""
 
 
 @pytest.fixture
@@ -172,7 +172,12 @@ async def test_guest_that_does_not_answer_times_out(
     assert (await orchestrator.invoke(HELLO, {})).ok
 
 
-async def test_output_is_bounded(orchestrator: Orchestrator) -> None:
+@pytest.mark.parametrize("held", [console.LIMIT, 1 << 16])
+async def test_output_is_bounded_and_none_is_lost(
+    orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    # With little held the guest is faster than its reader, and must be made to wait.
+    monkeypatch.setattr(console, "LIMIT", held)
     answer = await orchestrator.invoke(HELLO, {"do": "run-flood"})
     assert answer.ok and answer.stdout_truncated and not answer.stderr_truncated
     assert len(answer.stdout) == instance.OUTPUT_LIMIT
