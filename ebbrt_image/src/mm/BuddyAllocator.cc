@@ -48,8 +48,7 @@ ebbrt::Pfn ebbrt::BuddyAllocator::Allocate(unsigned order) {
 void ebbrt::BuddyAllocator::Free(Pfn first, unsigned order) {
   auto index = static_cast<uint32_t>(first.number());
   kbugon(index >= count_, "frame %u is not RAM", index);
-  kbugon(frames_[index].state == FrameState::kFree, "frame %u freed twice",
-         index);
+  kbugon(is_free(index), "frame %u freed twice", index);
   free_frames_ += size_t{1} << order;
   while (order < kMaxOrder) {
     auto buddy = index ^ (uint32_t{1} << order);
@@ -79,6 +78,16 @@ bool ebbrt::BuddyAllocator::Check() const {
     }
   }
   return seen == free_frames_;
+}
+
+bool ebbrt::BuddyAllocator::is_free(uint32_t index) const {
+  // Only the first frame of a free block tells, and that may lie lower.
+  for (unsigned order = 0; order <= kMaxOrder; ++order) {
+    const auto& head = frames_[index & ~((uint32_t{1} << order) - 1)];
+    if (head.state == FrameState::kFree && head.order >= order)
+      return true;
+  }
+  return false;
 }
 
 void ebbrt::BuddyAllocator::push(uint32_t index, unsigned order) {

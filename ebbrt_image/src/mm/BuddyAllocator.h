@@ -31,6 +31,8 @@ class BuddyAllocator {
   bool Check() const;
 
  private:
+  // True for every frame of a free block.
+  bool is_free(uint32_t index) const;
   void push(uint32_t index, unsigned order);
   void remove(uint32_t index, unsigned order);
 

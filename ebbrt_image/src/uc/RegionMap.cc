@@ -111,6 +111,8 @@ void ebbrt::RegionMap::split(uint64_t address) {
   if (head.file_bytes > head.size())
     head.file_bytes = head.size();
   regions_.Insert(index + 1, tail);
+  // The part of a file's region behind the file may go on in the next one.
+  join(index + 1);
 }
 
 void ebbrt::RegionMap::join(size_t index) {
