@@ -68,8 +68,9 @@ def _introduction(recording: Recording) -> str:
         "host. Booted starts a QEMU and boots it within the time. Cold invokes code that was never "
         "seen before, and the capture of its snapshot is in the time. Cold and warm find a machine "
         "made ready ahead (its making is not in the time): for cold one restored from the base "
-        "that has run another function and is paused, with its changes being recorded; for warm a "
-        "started QEMU over the base's memory that still has to take in the function's snapshot."
+        "and paused, with its changes being recorded, which with AO has run another function; for "
+        "warm a started QEMU over the base's memory that still has to take in the function's "
+        "snapshot."
     )
     if recording.environment["accelerator"] == "tcg":
         text += (
