@@ -1,5 +1,5 @@
 // Runs a fuzz target on seeded random inputs. The targets have libFuzzer's
-// interface, so clang++ -fsanitize=fuzzer drives them as well.
+// interface, so clang++ -fsized-deallocation -fsanitize=fuzzer drives them too.
 //
 //   XFuzz [RUNS [SEED]]
 #include <cstdint>
