@@ -281,11 +281,12 @@ def _fingerprint(probe: pathlib.Path) -> str | None:
 
 def _cache_key(qemu: str, fingerprint: str) -> str:
     """Hash what the verdict depends on: QEMU, kernel, CPU and the probe itself."""
-    facts = (qemu, platform.release(), _cpu_model(), fingerprint)
+    facts = (qemu, platform.release(), cpu_model(), fingerprint)
     return hashlib.sha256("\0".join(facts).encode()).hexdigest()
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Return what this machine's CPU calls itself."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

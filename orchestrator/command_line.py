@@ -9,7 +9,7 @@ from __future__ import annotations
 import pathlib
 from dataclasses import dataclass
 
-from orchestrator.accelerator import QEMU, Accelerator
+from orchestrator.accelerator import QEMU, Accelerator, cpu_model
 from orchestrator.settings import Machine as MachineType
 
 MIB = 1 << 20
@@ -56,7 +56,7 @@ class Hardware:
 
     def facts(self, qemu_version: str) -> dict[str, str]:
         """Return what a snapshot taken on this hardware depends on, by name."""
-        return {
+        facts = {
             "accelerator": self.accelerator.name,
             "cores": str(self.cores),
             "cpu": self.accelerator.cpu,
@@ -64,6 +64,10 @@ class Hardware:
             "memory_mib": str(self.memory_mib),
             "qemu": qemu_version,
         }
+        if self.accelerator.name == "kvm":
+            # With -cpu host the guest has seen this very CPU's features.
+            facts["host_cpu"] = cpu_model()
+        return facts
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class Orchestrator:
                 first = await self._cold(base, function, None, limit)
             if first.error is not None:
                 return replace(first, path=Path.WARM)
-            tail = self._tails[function.id]
+            tail = await self._find_tail(base, function)
         with self._node.traffic.request():
             if tail is None:
                 return await self._cold(base, function, args, limit)
