@@ -50,7 +50,7 @@ void ebbrt::EventManager::ClassInit() {
 
 void ebbrt::EventManager::Start() {
   stack_ = allocate_stack();
-  CallOnStack(current_stack_top(), &LoopEntry);
+  enter_loop();
 }
 
 void ebbrt::EventManager::Spawn(MovableFunction<void()> function) {
@@ -69,12 +69,12 @@ void ebbrt::EventManager::SpawnRemote(MovableFunction<void()> function,
 }
 
 void ebbrt::EventManager::SaveContext(EventContext& context) {
-  context.core_ = cpu::Index();
+  kassert(context.core_ == cpu::Index());
   context.stack_ = stack_;
   if (SaveRegisters(context.registers_))
     return;
   stack_ = allocate_stack();
-  CallOnStack(current_stack_top(), &LoopEntry);
+  enter_loop();
 }
 
 void ebbrt::EventManager::ActivateContext(EventContext& context) {
@@ -92,17 +92,20 @@ void ebbrt::EventManager::ActivateContext(EventContext& context) {
 
 void ebbrt::EventManager::Yield() {
   EventContext context;
-  context.core_ = cpu::Index();
   queue_.PushBack(context);
   SaveContext(context);
 }
 
 void ebbrt::EventManager::Exit() {
-  CallOnStack(current_stack_top(), &LoopEntry);
+  enter_loop();
 }
 
 void ebbrt::EventManager::LoopEntry() {
   event_manager->loop();
+}
+
+void ebbrt::EventManager::enter_loop() {
+  CallOnStack(current_stack_top() - kUserFrameSize, &LoopEntry);
 }
 
 void ebbrt::EventManager::loop() {

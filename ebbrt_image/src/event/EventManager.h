@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "arch/SpinLock.h"
+#include "arch/TrapFrame.h"
 #include "ebb/EbbRef.h"
 #include "ebb/MulticoreEbb.h"
 #include "ebb/StaticIds.h"
@@ -20,6 +21,10 @@
 namespace ebbrt {
 
 constexpr size_t kEventStackSize = 4 * kPageSize;
+// At the top of each stack: the registers of ring 3, if the event is a UC's
+// thread. What runs the event lies below.
+constexpr size_t kUserFrameSize = sizeof(TrapFrame);
+static_assert(kUserFrameSize % 16 == 0);
 
 // Work in a core's queue.
 class Task : public IntrusiveListHook<> {
@@ -40,7 +45,8 @@ class EventContext final : public Task {
   friend class EventManager;
   uint64_t registers_[8];
   uint64_t stack_ = 0;
-  unsigned core_ = 0;
+  // From the start: another core may activate it before it has blocked.
+  unsigned core_ = cpu::Index();
 };
 
 class EventManager;
@@ -71,7 +77,8 @@ class EventManager : public MulticoreEbb<EventManager> {
   // Ends the running event from anywhere inside it.
   [[noreturn]] void Exit();
 
-  bool idle() const { return queue_.empty(); }
+  // False if events wait for this core, those of other cores among them.
+  bool idle() const { return queue_.empty() && remote_queue_.empty(); }
   uint64_t current_stack_top() const { return stack_ + kEventStackSize; }
 
   // Stacks of this core: running, blocked and kept for reuse.
@@ -82,6 +89,8 @@ class EventManager : public MulticoreEbb<EventManager> {
   class FunctionTask;
 
   static void LoopEntry();
+  // Runs the loop from the bottom of the present stack.
+  [[noreturn]] void enter_loop();
   [[noreturn]] void loop();
   void take_remote();
   uint64_t allocate_stack();

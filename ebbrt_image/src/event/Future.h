@@ -23,9 +23,11 @@ template <class T> class Promise {
   // Once only. The continuation runs before this returns.
   void SetValue(T value) {
     kbugon(state_->value.has_value(), "promise fulfilled twice");
-    state_->value.emplace(std::move(value));
-    if (state_->continuation) {
-      auto continuation = std::move(state_->continuation);
+    // The continuation may end this promise.
+    auto state = state_;
+    state->value.emplace(std::move(value));
+    if (state->continuation) {
+      auto continuation = std::move(state->continuation);
       continuation();
     }
   }
@@ -55,7 +57,9 @@ template <class T> class Future {
     using R = std::conditional_t<std::is_void_v<Raw>, bool, Raw>;
     Promise<R> promise;
     auto future = promise.GetFuture();
-    auto run = [state = state_, promise = std::move(promise),
+    // The state holds the continuation, which must not hold the state: a
+    // promise that is never fulfilled takes both with it.
+    auto run = [state = state_.get(), promise = std::move(promise),
                 f = std::move(f)]() mutable {
       if constexpr (std::is_void_v<Raw>) {
         f(std::move(*state->value));

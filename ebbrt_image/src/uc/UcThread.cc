@@ -91,8 +91,7 @@ void ebbrt::UcThread::CopyRegistersTo(UcThread& child) {
 
 void ebbrt::UcThread::run() {
   stack_top_ = event_manager->current_stack_top();
-  // The frame lies at the top, over what the event loop left there: this event
-  // does not return to it.
+  // The frame has its place at the top, above all that runs this event.
   auto target = &frame();
   *target = start_frame_;
   target->cs = kUserCode;
