@@ -82,8 +82,28 @@ uint64_t CalibratedRate() {
 }
 
 uint64_t ScaledSince(uint64_t tsc) {
+  // The TSC may have been read before the base was set on another core.
+  if (static_cast<int64_t>(tsc - time_page.base_tsc) < 0)
+    return 0;
   auto ticks = static_cast<unsigned __int128>(tsc - time_page.base_tsc);
   return static_cast<uint64_t>(ticks * time_page.multiplier >> kShift);
+}
+
+// What read() makes of the TimePage while no Sync changes it on another core.
+template <class Read> uint64_t ReadTimePage(Read read) {
+  for (;;) {
+    auto sequence = __atomic_load_n(&time_page.sequence, __ATOMIC_ACQUIRE);
+    auto value = read();
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (sequence % 2 == 0 &&
+        sequence == __atomic_load_n(&time_page.sequence, __ATOMIC_RELAXED))
+      return value;
+    __builtin_ia32_pause();
+  }
+}
+
+uint64_t UptimeNow() {
+  return time_page.base_uptime + ScaledSince(ebbrt::cpu::ReadTsc());
 }
 
 }  // namespace
@@ -101,16 +121,17 @@ void ebbrt::clock::ClassInit() {
 }
 
 uint64_t ebbrt::clock::Uptime() {
-  return time_page.base_uptime + ScaledSince(cpu::ReadTsc());
+  return ReadTimePage(&UptimeNow);
 }
 
 uint64_t ebbrt::clock::Wall() {
-  return Uptime() + time_page.wall_offset;
+  return ReadTimePage([] { return UptimeNow() + time_page.wall_offset; });
 }
 
 void ebbrt::clock::Sync(uint64_t wall, uint64_t generation) {
   __atomic_store_n(&time_page.sequence, time_page.sequence + 1,
-                   __ATOMIC_RELEASE);
+                   __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_RELEASE);
   // A fresh base keeps the product of ticks and multiplier small.
   auto tsc = cpu::ReadTsc();
   auto uptime = time_page.base_uptime + ScaledSince(tsc);

@@ -61,7 +61,9 @@ static u64 Now(int wall) {
     u32 sequence = __atomic_load_n(&time_page.sequence, __ATOMIC_ACQUIRE);
     if (sequence & 1)
       continue;
-    unsigned __int128 ticks = ReadTsc() - time_page.base_tsc;
+    u64 elapsed = ReadTsc() - time_page.base_tsc;
+    // The TSC may have been read before another core set the base.
+    unsigned __int128 ticks = (long)elapsed < 0 ? 0 : elapsed;
     u64 now = time_page.base_uptime +
               (u64)(ticks * time_page.multiplier >> time_page.shift);
     if (wall)
