@@ -39,10 +39,12 @@ ebbrt::backtrace::Symbol ebbrt::backtrace::Resolve(uint64_t address) {
 void ebbrt::backtrace::Print(uint64_t rip, uint64_t frame_pointer) {
   kprintf("backtrace:\n");
   for (int i = 0; i < kMaxFrames; ++i) {
-    auto symbol = Resolve(rip);
+    // A return address may lie behind the end of a function that never returns.
+    auto symbol = Resolve(i == 0 ? rip : rip - 1);
     if (!symbol.name)
       break;
-    kprintf("  #%d %016lx %s+0x%lx\n", i, rip, symbol.name, symbol.offset);
+    kprintf("  #%d %016lx %s+0x%lx\n", i, rip, symbol.name,
+            symbol.offset + (i == 0 ? 0 : 1));
     // Only frames that grow upwards inside the kernel half are followed.
     if (frame_pointer < kKernelHalf || frame_pointer % 8 != 0)
       break;

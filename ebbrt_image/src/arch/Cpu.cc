@@ -13,6 +13,7 @@ extern "C" void SystemCallEntry();
 
 namespace {
 
+constexpr uint64_t kCr4Umip = 1 << 11;
 constexpr uint64_t kCr4Smep = 1 << 20;
 constexpr uint64_t kCr4Smap = 1 << 21;
 // SYSCALL clears these: TF, IF, DF, IOPL, NT, AC.
@@ -61,6 +62,8 @@ void ebbrt::cpu::Init(unsigned index, uint32_t apic_id) {
 
   uint64_t cr4;
   asm volatile("movq %%cr4, %0" : "=r"(cr4));
+  if (cpuid::HasUmip())
+    cr4 |= kCr4Umip;
   if (cpuid::HasSmep())
     cr4 |= kCr4Smep;
   if (cpuid::HasSmap())

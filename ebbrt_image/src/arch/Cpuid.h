@@ -33,6 +33,10 @@ inline bool HasSmap() {
   return Query(0).eax >= 7 && (Query(7).ebx & (1u << 20));
 }
 
+inline bool HasUmip() {
+  return Query(0).eax >= 7 && (Query(7).ecx & (1u << 2));
+}
+
 // KVM announces its paravirtual leaves by the signature "KVMKVMKVM\0\0\0".
 inline bool HasKvmClock() {
   if (!HasHypervisor())

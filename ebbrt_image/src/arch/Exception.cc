@@ -1,5 +1,6 @@
 #include "arch/Exception.h"
 
+#include <atomic>
 #include <cstdarg>
 
 #include "arch/Backtrace.h"
@@ -24,6 +25,23 @@ const char* const kNames[] = {
     "reserved",           "hypervisor",  "VMM communication",
     "security",           "reserved"};
 
+// Number of the core that reports, plus one.
+std::atomic<unsigned> reporting;
+
+// The first failure is the one to report. A failure inside the report ends the
+// machine; other cores that fail meanwhile keep still.
+void BeginReport() {
+  asm volatile("cli");
+  auto self = ebbrt::cpu::IndexOrZero() + 1;
+  unsigned first = 0;
+  if (reporting.compare_exchange_strong(first, self))
+    return;
+  if (first == self)
+    ebbrt::power::Off(ebbrt::power::kFailure);
+  for (;;)
+    asm volatile("hlt");
+}
+
 }  // namespace
 
 const char* ebbrt::exception::Name(uint64_t vector) {
@@ -37,6 +55,7 @@ void ebbrt::exception::HandleInKernel(TrapFrame& frame) {
 }
 
 void ebbrt::exception::Die(const TrapFrame& f, const char* why) {
+  BeginReport();
   kprintf("\nKERNEL EXCEPTION on core %u: %s (vector %lu, error %lx)\n",
           cpu::IndexOrZero(), why, f.vector, f.error);
   kprintf("rip %016lx cs %lx rflags %lx rsp %016lx ss %lx cr2 %016lx cr3 "
@@ -55,7 +74,7 @@ void ebbrt::exception::Die(const TrapFrame& f, const char* why) {
 
 void ebbrt::AbortAt(const char* file, int line, const char* expression,
                     const char* format, ...) {
-  asm volatile("cli");
+  BeginReport();
   char message[256];
   va_list arguments;
   va_start(arguments, format);
@@ -63,7 +82,9 @@ void ebbrt::AbortAt(const char* file, int line, const char* expression,
   va_end(arguments);
   kprintf("\nKERNEL ABORT on core %u at %s:%d: %s%s\n", cpu::IndexOrZero(),
           file, line, expression ? expression : "", message);
-  backtrace::Print(reinterpret_cast<uint64_t>(__builtin_return_address(0)),
-                   reinterpret_cast<uint64_t>(__builtin_frame_address(0)));
+  // The call, not what lies behind it.
+  auto caller = reinterpret_cast<uint64_t>(__builtin_return_address(0)) - 1;
+  auto* frame = static_cast<const uint64_t*>(__builtin_frame_address(0));
+  backtrace::Print(caller, frame[0]);
   power::Off(power::kFailure);
 }
