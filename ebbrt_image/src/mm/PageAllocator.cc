@@ -1,5 +1,6 @@
 #include "mm/PageAllocator.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "arch/Cpu.h"
@@ -21,6 +22,29 @@ ebbrt::PageAllocator reps[ebbrt::kMaxCores];
 constexpr unsigned kBatch = 16;
 // Firmware, trampoline and the boot structures live below.
 constexpr uint64_t kFirstUsable = 0x100000;
+// What the boot page tables map.
+constexpr uint64_t kBootMapped = uint64_t{4} << 30;
+
+void AddRange(uint64_t start, uint64_t end) {
+  auto first = ebbrt::Pfn::Up(start);
+  auto last = ebbrt::Pfn::Down(end);
+  if (first >= last)
+    return;
+  buddy.AddRange(first, last.number() - first.number());
+  total_frames += last.number() - first.number();
+}
+
+// Gives the buddy allocator the RAM in [low, high) without [hole, hole_end).
+void AddUsable(uint64_t low, uint64_t high, uint64_t hole, uint64_t hole_end) {
+  for (const auto& range : ebbrt::boot_info::MemoryMap()) {
+    if (!range.usable)
+      continue;
+    auto start = std::max(range.start, low);
+    auto end = std::min(range.end, high);
+    AddRange(start, std::min(end, hole));
+    AddRange(std::max(start, hole_end), end);
+  }
+}
 
 }  // namespace
 
@@ -37,34 +61,17 @@ void ebbrt::PageAllocator::ClassInit() {
   frame_table = static_cast<Frame*>(PhysicalToPointer(table_start));
   buddy.Init(frame_table, frame_count);
 
-  for (const auto& range : boot_info::MemoryMap()) {
-    if (!range.usable)
-      continue;
-    auto add = [](uint64_t start, uint64_t end) {
-      auto first = Pfn::Up(start);
-      auto last = Pfn::Down(end);
-      if (first < last) {
-        buddy.AddRange(first, last.number() - first.number());
-        total_frames += last.number() - first.number();
-      }
-    };
-    // The image and the frame table stay reserved.
-    auto start = range.start < kFirstUsable ? kFirstUsable : range.start;
-    auto image = ToPhysical(kernel_start);
-    if (range.end <= image || start >= table_end) {
-      add(start, range.end);
-    } else {
-      if (start < image)
-        add(start, image);
-      if (range.end > table_end)
-        add(table_end, range.end);
-    }
-  }
+  AddUsable(kFirstUsable, kBootMapped, ToPhysical(kernel_start), table_end);
   // Image frames are shared by UCs like any others; the kernel keeps one
   // reference for ever.
   for (auto pfn = ToPfn(kernel_start); pfn < Pfn::Up(ToPhysical(kernel_end));
        pfn = pfn + 1)
     frames::Get(pfn).references.store(1, std::memory_order_relaxed);
+}
+
+void ebbrt::PageAllocator::AddHighMemory() {
+  LockGuard guard(lock);
+  AddUsable(kBootMapped, ~uint64_t{0}, 0, 0);
 }
 
 ebbrt::Pfn ebbrt::PageAllocator::AllocateEarly() {

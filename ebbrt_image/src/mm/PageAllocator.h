@@ -23,6 +23,8 @@ class PageAllocator {
   // Builds the frame table from the boot memory map. Before the Ebb
   // translation is up, only AllocateEarly may be used.
   static void ClassInit();
+  // Adds what the boot page tables do not map, once the direct map does.
+  static void AddHighMemory();
   static Pfn AllocateEarly();
   static PageAllocator* HandleFault(EbbId id);
 

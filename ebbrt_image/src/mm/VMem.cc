@@ -94,6 +94,7 @@ void ebbrt::vmem::ClassInit() {
            Entry::kWritable | Entry::kDirty | Entry::kNoExecute);
   MapImage(archive_start, archive_end, Entry::kNoExecute);
   LoadRoot();
+  PageAllocator::AddHighMemory();
 }
 
 void ebbrt::vmem::LoadRoot() {
