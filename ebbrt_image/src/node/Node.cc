@@ -10,6 +10,8 @@
 #include "entropy/Entropy.h"
 #include "lib/Assert.h"
 #include "lib/JsonWriter.h"
+#include "lib/String.h"
+#include "lib/Vector.h"
 #include "mm/PageAllocator.h"
 
 namespace {
@@ -91,29 +93,39 @@ void ebbrt::Node::EndFrame() {
 
 void ebbrt::Node::ContextEnded(UnikernelContext& uc) {
   kassert(&uc == uc_.get());
-  auto ended = std::move(uc_);
-  failed_starts_ = ended->channel().ready() ? 0 : failed_starts_ + 1;
+  failed_starts_ = uc.channel().ready() ? 0 : failed_starts_ + 1;
   kbugon(failed_starts_ == kMaxFailedStarts,
          "the runtime ended %u times before it was ready: %s", kMaxFailedStarts,
-         ended->end_message());
-  // First of all, so that requests that come meanwhile find a UC.
-  start_uc();
-  auto kind = Name(ended->end_kind());
-  auto serving = ended->request() != 0;
+         uc.end_message());
+  auto context = uc.id();
+  auto kind = Name(uc.end_kind());
+  String message(uc.end_message());
+  Vector<uint64_t> unanswered;
+  auto serving = uc.request() != 0;
   if (serving)
-    send_error(ended->request(), ended->id(), kind, ended->end_message());
-  ended->channel().ForEachWaiting([&](uint64_t id) {
-    send_error(id, ended->id(), kind, ended->end_message());
-  });
+    unanswered.PushBack(uc.request());
+  uc.channel().ForEachWaiting(
+      [&unanswered](uint64_t id) { unanswered.PushBack(id); });
+  // The rest of a request that is coming in belongs to nobody now.
+  if (target_ == Target::kUc) {
+    unanswered.PushBack(header_.id);
+    target_ = Target::kNothing;
+  }
+  // The old one may hold all memory, so it goes before the new one comes; and
+  // that comes before anything blocks, so that requests always find a UC.
+  uc_.reset();
+  start_uc();
+  for (auto id : unanswered)
+    send_error(id, context, kind, message.c_str());
   if (serving)
     return;
   char buffer[512];
   JsonWriter json(buffer);
   json.BeginObject();
   json.Text("kind", kind);
-  json.Text("message", ended->end_message());
+  json.Text("message", message.view());
   json.EndObject();
-  messenger->SendText(FrameType::kEnded, 0, ended->id(), json.view());
+  messenger->SendText(FrameType::kEnded, 0, context, json.view());
 }
 
 void ebbrt::Node::synchronise() {
