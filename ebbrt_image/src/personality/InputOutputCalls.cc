@@ -61,19 +61,16 @@ Answer WritePieces(SystemCall& call, uint64_t address, uint64_t size,
                    Transfer transfer) {
   uint64_t total = 0;
   Result<size_t> last = size_t{0};
-  bool stopped = false;
   if (size == 0) {
     last = transfer(std::span<const std::byte>());
     return last ? Answer(total) : Answer(last.error());
   }
   auto accessed = call.space().ForEachPiece(
       address, size, [&](std::span<const std::byte> piece) {
-        if (stopped)
-          return;
         last = transfer(piece);
         if (last)
           total += *last;
-        stopped = !last || *last < piece.size();
+        return last && *last == piece.size();
       });
   if (total > 0)
     return total;

@@ -65,15 +65,12 @@ ebbrt::Answer ebbrt::personality::SendTo(SystemCall& call) {
   return call.Wait(may_wait, kNever, [&]() -> Answer {
     uint64_t total = 0;
     Result<size_t> last = size_t{0};
-    bool stopped = false;
     auto read = call.space().ForEachPiece(
         call.argument(1), call.argument(2), [&](auto piece) {
-          if (stopped)
-            return;
           last = (*socket)->Write(piece);
           if (last)
             total += *last;
-          stopped = !last || *last < piece.size();
+          return last && *last == piece.size();
         });
     if (total > 0) {
       call.uc().io().WakeAll();

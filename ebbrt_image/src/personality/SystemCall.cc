@@ -28,16 +28,14 @@ ebbrt::Result<ebbrt::String> ebbrt::SystemCall::Path(unsigned index) {
   bool ended = false;
   auto read = space().ForEachPiece(
       argument(index), abi::kMaxPath, [&](std::span<const std::byte> piece) {
-        if (ended)
-          return;
         auto* text = reinterpret_cast<const char*>(piece.data());
         size_t length = 0;
         while (length < piece.size() && text[length])
           ++length;
         ended = length < piece.size();
         path.Append(std::string_view(text, length));
+        return !ended;
       });
-  // A path near the end of a mapping is whole although not all of it was read.
   if (ended)
     return path;
   return read ? Errno::kNameTooLong : Errno::kFault;

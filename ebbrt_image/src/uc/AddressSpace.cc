@@ -66,10 +66,12 @@ ebbrt::Result<void> ebbrt::AddressSpace::Unmap(uint64_t start, uint64_t end) {
 
 ebbrt::Result<void> ebbrt::AddressSpace::Discard(uint64_t start, uint64_t end) {
   auto owned = count_owned(start, end);
-  if (!tree_.Unmap(start, end))
+  auto unmapped = tree_.Unmap(start, end);
+  // Even if it stopped halfway: some frames are free already.
+  flush(start, end);
+  if (!unmapped)
     return Errno::kNoMemory;
   owned_frames_ -= std::min(owned, owned_frames_);
-  flush(start, end);
   return {};
 }
 
@@ -163,6 +165,7 @@ bool ebbrt::AddressSpace::CopyIn(std::span<std::byte> to, uint64_t from) {
   return ForEachPiece(from, to.size(), [&to](std::span<const std::byte> piece) {
     std::memcpy(to.data(), piece.data(), piece.size());
     to = to.subspan(piece.size());
+    return true;
   });
 }
 

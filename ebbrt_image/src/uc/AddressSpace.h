@@ -71,7 +71,8 @@ class AddressSpace {
   }
 
   // Calls visit(span) for each piece of [address, address+size) as it lies in
-  // memory, for reading. Stops with false at an address the UC cannot read.
+  // memory, for reading, while that returns true. False at an address the UC
+  // cannot read.
   template <class Visit>
   bool ForEachPiece(uint64_t address, uint64_t size, Visit visit) {
     while (size > 0) {
@@ -81,14 +82,15 @@ class AddressSpace {
       auto* bytes = access(address, false);
       if (!bytes)
         return false;
-      visit(std::span<const std::byte>(bytes, piece));
+      if (!visit(std::span<const std::byte>(bytes, piece)))
+        return true;
       address += piece;
       size -= piece;
     }
     return true;
   }
 
-  // The same for writing; goes on while visit(span) returns true.
+  // The same for writing.
   template <class Visit>
   bool ForEachWritablePiece(uint64_t address, uint64_t size, Visit visit) {
     while (size > 0) {

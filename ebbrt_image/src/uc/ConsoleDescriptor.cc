@@ -31,6 +31,7 @@ void ebbrt::ConsoleDescriptor::send(FrameType type, uint64_t id,
     uc_.space().ForEachPiece(address, size, [](auto piece) {
       debug_console::Write(reinterpret_cast<const char*>(piece.data()),
                            piece.size());
+      return true;
     });
     return;
   }
@@ -38,7 +39,12 @@ void ebbrt::ConsoleDescriptor::send(FrameType type, uint64_t id,
   uint32_t sent = 0;
   uc_.space().ForEachPiece(address, size, [&sent](auto piece) {
     sent += static_cast<uint32_t>(piece.size());
+    // While this thread waits for the host, another one may unmap the page.
+    auto pfn = ToPfn(piece.data());
+    frames::AddReference(pfn);
     messenger->Write(piece);
+    frames::Release(pfn);
+    return true;
   });
   while (sent < size) {
     auto piece = std::min<size_t>(size - sent, sizeof(kPadding));

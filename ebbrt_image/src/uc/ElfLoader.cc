@@ -118,6 +118,8 @@ ebbrt::ElfLoader::map_segments(std::span<const std::byte> image) {
   std::memcpy(&header, image.data(), sizeof(header));
   if (std::memcmp(header.identity, kIdentity, sizeof(kIdentity)) != 0 ||
       header.type != kExecutable || header.machine != kX86 ||
+      // IRET to an address that is not canonical would fault in the kernel.
+      header.entry >= AddressSpace::kHighest ||
       header.program_size != sizeof(ProgramHeader) ||
       header.program_offset > image.size() ||
       header.program_count * sizeof(ProgramHeader) >
