@@ -6,6 +6,7 @@ import asyncio
 import pathlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,16 @@ async def test_same_answer_on_each_path(orchestrator: Orchestrator, path: Path) 
     code = "import json\ndef main(args):\n    print('called')\n    return {'n': args['n'] * 2}\n"
     answer = await orchestrator.invoke(function(code), {"n": 21}, path)
     assert answer.result == {"n": 42} and answer.stdout == "called\n"
+
+
+async def test_q35_serves_as_microvm_does(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = replace(settings, machine="q35", store=tmp_path_factory.mktemp("q35"))
+    async with Orchestrator(other) as orchestrator:
+        for path in (Path.COLD, Path.WARM):
+            answer = await orchestrator.invoke(function("def main(a): return a"), {"a": 1}, path)
+            assert answer.result == {"a": 1}
 
 
 @pytest.mark.parametrize(
