@@ -41,9 +41,10 @@ void ebbrt::backtrace::Print(uint64_t rip, uint64_t frame_pointer) {
   for (int i = 0; i < kMaxFrames; ++i) {
     // A return address may lie behind the end of a function that never returns.
     auto symbol = Resolve(i == 0 ? rip : rip - 1);
-    if (!symbol.name)
+    if (!symbol.name && i > 0)
       break;
-    kprintf("  #%d %016lx %s+0x%lx\n", i, rip, symbol.name,
+    kprintf("  #%d %016lx %s+0x%lx\n", i, rip,
+            symbol.name ? symbol.name : "outside the kernel's code",
             symbol.offset + (i == 0 ? 0 : 1));
     // Only frames that grow upwards inside the kernel half are followed.
     if (frame_pointer < kKernelHalf || frame_pointer % 8 != 0)
