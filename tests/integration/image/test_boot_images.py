@@ -12,26 +12,46 @@ from orchestrator.command_line import MACHINE_OPTIONS
 from orchestrator.settings import Machine
 
 CHECKOUT = pathlib.Path(__file__).parents[3]
-NAMES = sorted(path.stem for path in (CHECKOUT / "ebbrt_image" / "boot_tests").glob("*Test.cc"))
+BOOT_TESTS = CHECKOUT / "ebbrt_image" / "boot_tests"
 
 PASSED = 33
 """The guest writes 0x10 to isa-debug-exit, and QEMU ends with (0x10 << 1) | 1."""
-DEADLINE_S = 120
+FAILED = 65
+"""A kernel that gives up writes 0x20."""
+DEADLINE_S = 60
 MEMORY_MIB = 128
 
+MUST_FAIL = "ExceptionTest"
+"""The image whose every case ends the kernel; `test.case` on its command line picks one."""
+NAMES = sorted({path.stem for path in BOOT_TESTS.glob("*Test.cc")} - {MUST_FAIL})
 
-@pytest.mark.parametrize(
-    ("machine", "cores"),
-    [("microvm", 1), ("microvm", 2), ("microvm", 4), ("q35", 1), ("q35", 4)],
-)
-@pytest.mark.parametrize("name", NAMES)
-def test_boot(name: str, machine: Machine, cores: int) -> None:
+REPORTS = {
+    "divide": ["divide error (vector 0,", "DivideByZero+0x"],
+    "null-write": ["page fault (vector 14, error 2)", "r15 1122334455667788", "WriteToNull+0x"],
+    "text-write": ["page fault (vector 14, error 3)", "WriteToText+0x"],
+    "data-run": ["page fault (vector 14, error 11)", "outside the kernel's code"],
+    "illegal": ["invalid opcode (vector 6,", "RunIllegalInstruction+0x"],
+    "strange-read": ["protection (vector 13,", "1234567890abcdef", "ReadStrangeAddress+0x"],
+    "stack": ["double fault (vector 8,", "OverflowStack+0x"],
+    "user-read": ["page fault (vector 14, error 1)", "cr2 0000000000400000", "TouchUserMemory+0x"],
+    "abort": ["KERNEL ABORT", "the number is 42", "AbortInnermost", "AbortOuter+0x"],
+    "frame-pointer": ["invalid opcode", "rbp ffffa00000000000", "BreakFramePointer+0x"],
+    "print": ["page fault", "ebbrt::kprintf(char const*, ...)+0x", "FailWhilePrinting+0x"],
+}
+"""What the report of each case must name, in this order."""
+
+
+def boot(
+    name: str, machine: Machine, cores: int, append: str = "", memory_mib: int = MEMORY_MIB
+) -> tuple[int, str]:
+    """Boot build/tests/`name`.elf and return QEMU's status and what the guest said."""
     command = [
         *(QEMU, "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"),
         *("-M", MACHINE_OPTIONS[machine], "-accel", "tcg", "-cpu", TCG_CPU),
-        *("-m", str(MEMORY_MIB), "-smp", str(cores)),
+        *("-m", str(memory_mib), "-smp", str(cores)),
         *("-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-debugcon", "stdio"),
         *("-kernel", str(CHECKOUT / "build" / "tests" / f"{name}.elf")),
+        *("-append", f"test.cores={cores} {append}"),
     ]
     try:
         done = subprocess.run(
@@ -41,4 +61,29 @@ def test_boot(name: str, machine: Machine, cores: int) -> None:
         said = (error.stdout or b"").decode("utf-8", "replace")
         pytest.fail(f"{name} is not done after {DEADLINE_S} s; it said:\n{said}")
     said = done.stdout.decode("utf-8", "replace") + done.stderr.decode("utf-8", "replace")
-    assert done.returncode == PASSED, f"{name} ended with status {done.returncode}:\n{said}"
+    return done.returncode, said
+
+
+@pytest.mark.parametrize(("machine", "cores"), [("microvm", 1), ("microvm", 4), ("q35", 4)])
+@pytest.mark.parametrize("name", NAMES)
+def test_boot(name: str, machine: Machine, cores: int) -> None:
+    status, said = boot(name, machine, cores)
+    assert status == PASSED, f"{name} ended with status {status}:\n{said}"
+    assert said.endswith("passed\n"), said
+
+
+@pytest.mark.parametrize("machine", ["microvm", "q35"])
+def test_boot_with_memory_above_4_gib(machine: Machine) -> None:
+    status, said = boot("SmpTest", machine, 2, memory_mib=6144)
+    assert status == PASSED, said
+
+
+@pytest.mark.parametrize("case", REPORTS)
+def test_failure_is_reported(case: str) -> None:
+    status, said = boot(MUST_FAIL, "microvm", 2, f"test.case={case}")
+    assert status == FAILED, f"{case} ended with status {status}:\n{said}"
+    report = said[said.index("KERNEL ") :]
+    assert "on core 1" in report.partition("\n")[0]
+    for text in REPORTS[case]:
+        assert text in report, f"{text!r} is not in the report of {case}:\n{report}"
+        report = report[report.index(text) :]
