@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
 
 #include "files/PageSource.h"
 #include "files/TmpStorage.h"
@@ -13,23 +15,40 @@ class FakePages final : public ebbrt::PageSource {
   explicit FakePages(std::size_t limit = ~std::size_t{0}) : limit_(limit) {}
 
   void* AllocatePage() override {
-    if (used_ == limit_)
+    std::lock_guard guard(lock_);
+    if (owners_.size() == limit_)
       return nullptr;
-    ++used_;
     auto page = std::aligned_alloc(kPageSize, kPageSize);
     // What somebody else left there must not show.
     std::memset(page, 0xee, kPageSize);
+    owners_[page] = 1;
     return page;
   }
+  void SharePage(void* page) override {
+    std::lock_guard guard(lock_);
+    ++owners_.at(page);
+  }
+  bool IsShared(const void* page) const override {
+    std::lock_guard guard(lock_);
+    return owners_.at(page) > 1;
+  }
   void FreePage(void* page) override {
-    --used_;
+    std::lock_guard guard(lock_);
+    if (--owners_.at(page) > 0)
+      return;
+    owners_.erase(page);
     std::free(page);
   }
-  std::size_t used() const { return used_; }
+  // Pages that have an owner.
+  std::size_t used() const {
+    std::lock_guard guard(lock_);
+    return owners_.size();
+  }
 
  private:
   std::size_t limit_;
-  std::size_t used_ = 0;
+  mutable std::mutex lock_;
+  std::map<const void*, std::size_t> owners_;
 };
 
 // Moves on by one second with every look.

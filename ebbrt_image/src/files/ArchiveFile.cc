@@ -14,6 +14,14 @@ ebbrt::ArchiveFile::ArchiveFile(const Archive& archive, std::uint32_t index,
                                 int flags)
     : FileDescriptor(flags), archive_(archive), index_(index) {}
 
+ebbrt::ArchiveFile::ArchiveFile(const ArchiveFile& source)
+    : FileDescriptor(source), archive_(source.archive_), index_(source.index_) {
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::ArchiveFile::DoClone(CloneMap&) const {
+  return RefPtr<ArchiveFile>::Adopt(new ArchiveFile(*this));
+}
+
 std::uint64_t ebbrt::ArchiveFile::size() const {
   return archive_.entry(index_).size;
 }

@@ -19,6 +19,9 @@ class ArchiveFile : public FileDescriptor {
                         const abi::TimeSpec& modified) override;
 
  protected:
+  explicit ArchiveFile(const ArchiveFile& source);
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   std::uint64_t size() const override;
   Result<std::size_t> DoPRead(std::span<std::byte> bytes,
                               std::uint64_t offset) override;

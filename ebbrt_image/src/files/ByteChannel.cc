@@ -2,6 +2,26 @@
 
 #include "files/Abi.h"
 
+ebbrt::RefPtr<ebbrt::ByteChannel> ebbrt::ByteChannel::CloneWithoutEnds() const {
+  auto clone = MakeRef<ByteChannel>();
+  Vector<std::byte> bytes;
+  bytes.Resize(buffer_.size());
+  buffer_.Peek(bytes);
+  clone->buffer_.Write(bytes);
+  clone->reader_open_ = false;
+  clone->writer_open_ = false;
+  clone->activity_ = activity_;
+  return clone;
+}
+
+void ebbrt::ByteChannel::OpenReaderAs(const ByteChannel& source) {
+  reader_open_ = source.reader_open_;
+}
+
+void ebbrt::ByteChannel::OpenWriterAs(const ByteChannel& source) {
+  writer_open_ = source.writer_open_;
+}
+
 ebbrt::Result<std::size_t>
 ebbrt::ByteChannel::Peek(std::span<std::byte> bytes) const {
   if (buffer_.empty() && !bytes.empty() && writer_open_ && reader_open_)

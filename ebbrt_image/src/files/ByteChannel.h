@@ -17,6 +17,14 @@ class ByteChannel : public RefCounted<ByteChannel> {
  public:
   static constexpr std::size_t kCapacity = 64 << 10;
 
+  ByteChannel() = default;
+
+  // The same bytes, but nobody at either end: the clones of the ends come with
+  // OpenReaderAs and OpenWriterAs. An end that is not cloned stays closed.
+  RefPtr<ByteChannel> CloneWithoutEnds() const;
+  void OpenReaderAs(const ByteChannel& source);
+  void OpenWriterAs(const ByteChannel& source);
+
   // 0 at the end; kAgain while there may be more.
   Result<std::size_t> Read(std::span<std::byte> bytes);
   // The same, but leaves the bytes.

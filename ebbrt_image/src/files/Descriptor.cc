@@ -1,5 +1,8 @@
 #include "files/Descriptor.h"
 
+#include "files/CloneMap.h"
+#include "lib/Assert.h"
+
 namespace {
 
 // O_CREAT and its like only matter while opening.
@@ -13,9 +16,18 @@ constexpr std::uint64_t kMaxOffset = INT64_MAX;
 ebbrt::Descriptor::Descriptor(Kind kind, int flags)
     : kind_(kind), flags_(flags & kKept) {}
 
+ebbrt::Descriptor::Descriptor(const Descriptor& source)
+    : RefCounted(), kind_(source.kind_), flags_(source.flags_) {}
+
 ebbrt::Descriptor::~Descriptor() {
   while (auto watch = watches_.PopFront())
     watch->DescriptorGone();
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::Descriptor::DoClone(CloneMap& map) const {
+  kbugon(kind_ != Kind::kConsole, "a kind of descriptor that cannot be cloned");
+  return map.consoles().CloneConsole(*this);
 }
 
 void ebbrt::Descriptor::set_flags(int flags) {

@@ -4,12 +4,8 @@
 // Nothing here waits. A call that would have to wait answers kAgain whatever
 // kOpenNonBlock says; the system-call layer waits for Ready() and calls again.
 //
-// How a UC's descriptors will be cloned for a snapshot: their state is plain
-// (numbers, bytes, and references to other objects of the same UC), so a clone
-// walks the table once with a map from old object to new one. Every object is
-// copied the first time it is met and looked up afterwards; thus numbers that
-// share a description, the two ends of a pipe, and an epoll set and what it
-// watches are tied together in the clone as they were in the original.
+// Snapshots clone descriptors (CloneMap.h). Each class has a constructor that
+// copies a source's state and takes clones of what the source refers to.
 #ifndef EBBRT_FILES_DESCRIPTOR_H_
 #define EBBRT_FILES_DESCRIPTOR_H_
 
@@ -24,6 +20,7 @@
 
 namespace ebbrt {
 
+class CloneMap;
 class Place;
 
 // Told when the descriptor it watches goes away. Holds no reference: watching a
@@ -108,6 +105,13 @@ class Descriptor : public RefCounted<Descriptor> {
 
  protected:
   Descriptor(Kind kind, int flags);
+  // A clone: watched by nobody yet.
+  explicit Descriptor(const Descriptor& source);
+
+  // For CloneMap, which calls it once for every source. It must not touch the
+  // source's reference counts. A console, which is bound to its UC, leaves it
+  // to the map's ConsoleFactory; every other kind overrides it.
+  virtual RefPtr<Descriptor> DoClone(CloneMap& map) const;
 
   virtual Result<std::size_t> DoRead(std::span<std::byte> bytes);
   virtual Result<std::size_t> DoWrite(std::span<const std::byte> bytes);
@@ -118,6 +122,8 @@ class Descriptor : public RefCounted<Descriptor> {
   virtual Result<void> DoTruncate(std::uint64_t size);
 
  private:
+  friend class CloneMap;
+
   Kind kind_;
   int flags_;
   IntrusiveList<DescriptorWatch, DescriptorWatch> watches_;

@@ -2,6 +2,20 @@
 
 #include <algorithm>
 
+#include "files/CloneMap.h"
+
+void ebbrt::DescriptorTable::CloneFrom(const DescriptorTable& source,
+                                       CloneMap& map) {
+  CloseAll();
+  slots_.Resize(source.slots_.size());
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    auto& old = source.slots_[i];
+    if (old.descriptor)
+      slots_[i] = {map.Clone(*old.descriptor), old.close_on_exec};
+  }
+  open_count_ = source.open_count_;
+}
+
 bool ebbrt::DescriptorTable::open(int number) const {
   return number >= 0 && static_cast<std::size_t>(number) < slots_.size() &&
          slots_[static_cast<std::size_t>(number)].descriptor;

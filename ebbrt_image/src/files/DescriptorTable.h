@@ -16,6 +16,10 @@ class DescriptorTable {
   // Numbers are below `limit`.
   explicit DescriptorTable(int limit) : limit_(limit) {}
 
+  // Closes all and opens clones of what `source` has, under the same numbers
+  // and even beyond this table's limit.
+  void CloneFrom(const DescriptorTable& source, CloneMap& map);
+
   int limit() const { return limit_; }
   std::size_t open_count() const { return open_count_; }
 

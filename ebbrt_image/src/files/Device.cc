@@ -41,14 +41,26 @@ ebbrt::Device::DoPWrite(std::span<const std::byte> bytes, std::uint64_t) {
   return DoWrite(bytes);
 }
 
+ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::NullDevice::DoClone(CloneMap&) const {
+  return RefPtr<NullDevice>::Adopt(new NullDevice(*this));
+}
+
 ebbrt::Result<std::size_t> ebbrt::NullDevice::DoRead(std::span<std::byte>) {
   return std::size_t{0};
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::ZeroDevice::DoClone(CloneMap&) const {
+  return RefPtr<ZeroDevice>::Adopt(new ZeroDevice(*this));
 }
 
 ebbrt::Result<std::size_t>
 ebbrt::ZeroDevice::DoRead(std::span<std::byte> bytes) {
   std::fill(bytes.begin(), bytes.end(), std::byte{0});
   return bytes.size();
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::RandomDevice::DoClone(CloneMap&) const {
+  return RefPtr<RandomDevice>::Adopt(new RandomDevice(*this));
 }
 
 ebbrt::Result<std::size_t>

@@ -25,6 +25,8 @@ class Device : public Descriptor {
  protected:
   Device(DeviceNumber number, int flags)
       : Descriptor(Kind::kDevice, flags), number_(number) {}
+  explicit Device(const Device& source)
+      : Descriptor(source), number_(source.number_) {}
 
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
   Result<std::size_t> DoPRead(std::span<std::byte> bytes,
@@ -41,6 +43,9 @@ class NullDevice : public Device {
   explicit NullDevice(int flags) : Device(DeviceNumber::kNull, flags) {}
 
  protected:
+  explicit NullDevice(const NullDevice& source) : Device(source) {}
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
 };
 
@@ -49,6 +54,9 @@ class ZeroDevice : public Device {
   explicit ZeroDevice(int flags) : Device(DeviceNumber::kZero, flags) {}
 
  protected:
+  explicit ZeroDevice(const ZeroDevice& source) : Device(source) {}
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
 };
 
@@ -61,6 +69,10 @@ class RandomDevice : public Device {
       : Device(number, flags), fill_(fill) {}
 
  protected:
+  explicit RandomDevice(const RandomDevice& source)
+      : Device(source), fill_(source.fill_) {}
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
 
  private:

@@ -2,10 +2,21 @@
 
 #include <cstring>
 
+#include "files/CloneMap.h"
+
 ebbrt::Directory::Directory(RefPtr<FileSystem> file_system, Place place,
                             int flags)
     : Descriptor(Kind::kDirectory, flags), file_system_(std::move(file_system)),
       place_(std::move(place)) {}
+
+ebbrt::Directory::Directory(const Directory& source, CloneMap& map)
+    : Descriptor(source), file_system_(map.file_system()),
+      place_(map.Clone(source.place_)), cookie_(source.cookie_) {}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::Directory::DoClone(CloneMap& map) const {
+  return RefPtr<Directory>::Adopt(new Directory(*this, map));
+}
 
 ebbrt::Result<std::uint64_t> ebbrt::Directory::Seek(std::int64_t offset,
                                                     int whence) {

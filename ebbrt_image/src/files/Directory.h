@@ -23,6 +23,9 @@ class Directory : public Descriptor {
   const Place* place() const override { return &place_; }
 
  protected:
+  Directory(const Directory& source, CloneMap& map);
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
   Result<std::size_t> DoPRead(std::span<std::byte> bytes,
                               std::uint64_t offset) override;

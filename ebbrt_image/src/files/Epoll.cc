@@ -1,5 +1,7 @@
 #include "files/Epoll.h"
 
+#include "files/CloneMap.h"
+
 namespace {
 
 constexpr std::uint32_t kAlwaysReported =
@@ -16,6 +18,16 @@ class ebbrt::Epoll::Interest final : public DescriptorWatch,
       : epoll_(epoll), number_(number), descriptor_(descriptor) {
     descriptor_.AddWatch(*this);
   }
+
+  // A clone in `epoll`, which watches `descriptor`.
+  Interest(const Interest& source, Epoll& epoll, Descriptor& descriptor)
+      : epoll_(epoll), number_(source.number_), descriptor_(descriptor),
+        event_(source.event_), seen_(source.seen_),
+        seen_activity_(source.seen_activity_) {
+    descriptor_.AddWatch(*this);
+  }
+
+  const Descriptor& descriptor() const { return descriptor_; }
 
   bool Means(int number, const Descriptor& descriptor) const {
     return number_ == number && &descriptor_ == &descriptor;
@@ -72,6 +84,20 @@ class ebbrt::Epoll::Interest final : public DescriptorWatch,
 };
 
 ebbrt::Epoll::Epoll() : Descriptor(Kind::kEpoll, abi::kOpenReadWrite) {}
+
+ebbrt::Epoll::Epoll(const Epoll& source, CloneMap& map)
+    : Descriptor(source), count_(source.count_) {
+  for (auto& interest : source.interests_) {
+    // The map holds on to the clone. If nothing else does in the end, the
+    // interest goes with it.
+    auto watched = map.Clone(interest.descriptor());
+    interests_.PushBack(*new Interest(interest, *this, *watched));
+  }
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::Epoll::DoClone(CloneMap& map) const {
+  return RefPtr<Epoll>::Adopt(new Epoll(*this, map));
+}
 
 ebbrt::Epoll::~Epoll() {
   while (!interests_.empty()) {

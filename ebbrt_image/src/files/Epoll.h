@@ -36,6 +36,11 @@ class Epoll : public Descriptor {
   Result<void> GetStat(abi::Stat& stat) const override;
   std::uint32_t Ready() const override;
 
+ protected:
+  Epoll(const Epoll& source, CloneMap& map);
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+
  private:
   class Interest;
   using InterestList = IntrusiveList<Interest, Epoll>;

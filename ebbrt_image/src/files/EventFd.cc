@@ -12,6 +12,14 @@ ebbrt::EventFd::EventFd(std::uint32_t count, bool semaphore, int status)
     : Descriptor(Kind::kEventFd, abi::kOpenReadWrite | status), count_(count),
       semaphore_(semaphore) {}
 
+ebbrt::EventFd::EventFd(const EventFd& source)
+    : Descriptor(source), count_(source.count_), semaphore_(source.semaphore_),
+      activity_(source.activity_) {}
+
+ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::EventFd::DoClone(CloneMap&) const {
+  return RefPtr<EventFd>::Adopt(new EventFd(*this));
+}
+
 ebbrt::Result<void> ebbrt::EventFd::GetStat(abi::Stat& stat) const {
   constexpr std::uint32_t kPermissions = 0600;
   constexpr std::int64_t kBlockSize = 4096;

@@ -17,6 +17,9 @@ class EventFd : public Descriptor {
   std::uint32_t activity() const override { return activity_; }
 
  protected:
+  explicit EventFd(const EventFd& source);
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
 

@@ -15,6 +15,8 @@ class FileDescriptor : public Descriptor {
 
  protected:
   explicit FileDescriptor(int flags) : Descriptor(Kind::kFile, flags) {}
+  explicit FileDescriptor(const FileDescriptor& source)
+      : Descriptor(source), position_(source.position_) {}
 
   virtual std::uint64_t size() const = 0;
 

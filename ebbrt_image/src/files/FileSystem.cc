@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "files/ArchiveFile.h"
+#include "files/CloneMap.h"
 #include "files/Directory.h"
 #include "files/TmpFile.h"
 #include "lib/Assert.h"
@@ -25,6 +26,22 @@ ebbrt::FileSystem::FileSystem(const Archive& archive,
                               std::string_view executable)
     : archive_(archive), tmp_(std::move(storage)),
       tree_(archive, tmp_.root(), executable), random_(random) {}
+
+ebbrt::FileSystem::FileSystem(const FileSystem& source, TmpFs tmp)
+    : archive_(source.archive_), tmp_(std::move(tmp)),
+      tree_(archive_, tmp_.root(), source.tree_.executable()),
+      random_(source.random_) {}
+
+ebbrt::RefPtr<ebbrt::FileSystem>
+ebbrt::FileSystem::Clone(CloneMap& map, RefPtr<TmpStorage> storage) const {
+  map.SetStorage(storage);
+  auto root = map.Clone(*tmp_.root());
+  storage->ContinueNumbers(tmp_.storage().last_number());
+  auto clone = RefPtr<FileSystem>::Adopt(
+      new FileSystem(*this, TmpFs(std::move(storage), std::move(root))));
+  map.SetFileSystem(clone);
+  return clone;
+}
 
 ebbrt::Result<ebbrt::RefPtr<ebbrt::TmpInode>>
 ebbrt::FileSystem::writable_directory(const NameTree::Target& target) const {

@@ -25,6 +25,10 @@ class FileSystem : public RefCounted<FileSystem> {
   FileSystem(const Archive& archive, RefPtr<TmpStorage> storage,
              RandomDevice::Fill random, std::string_view executable);
 
+  // For `map`'s new UC: the same names, with their files in `storage`, whose
+  // limits only bound what comes after.
+  RefPtr<FileSystem> Clone(CloneMap& map, RefPtr<TmpStorage> storage) const;
+
   const NameTree& tree() const { return tree_; }
   const TmpFs& tmp() const { return tmp_; }
   Place root() const { return tree_.root(); }
@@ -62,6 +66,8 @@ class FileSystem : public RefCounted<FileSystem> {
                         const abi::TimeSpec& modified);
 
  private:
+  FileSystem(const FileSystem& source, TmpFs tmp);
+
   // The directory of /tmp in which `target` can be made or removed.
   Result<RefPtr<TmpInode>>
   writable_directory(const NameTree::Target& target) const;

@@ -1,10 +1,15 @@
 #include "files/Pipe.h"
 
+#include "files/CloneMap.h"
+
 namespace {
 
 constexpr std::uint32_t kPermissions = 0600;
 
 }  // namespace
+
+ebbrt::PipeEnd::PipeEnd(const PipeEnd& source, CloneMap& map)
+    : Descriptor(source), channel_(map.Clone(*source.channel_)) {}
 
 ebbrt::Result<void> ebbrt::PipeEnd::GetStat(abi::Stat& stat) const {
   constexpr std::int64_t kBlockSize = 4096;
@@ -21,6 +26,16 @@ ebbrt::Result<std::size_t> ebbrt::PipeEnd::Available() const {
 
 ebbrt::PipeReader::PipeReader(RefPtr<ByteChannel> channel, int status)
     : PipeEnd(std::move(channel), abi::kOpenReadOnly | status) {}
+
+ebbrt::PipeReader::PipeReader(const PipeReader& source, CloneMap& map)
+    : PipeEnd(source, map) {
+  channel().OpenReaderAs(source.channel());
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::PipeReader::DoClone(CloneMap& map) const {
+  return RefPtr<PipeReader>::Adopt(new PipeReader(*this, map));
+}
 
 ebbrt::PipeReader::~PipeReader() {
   channel().CloseReader();
@@ -42,6 +57,16 @@ ebbrt::PipeReader::DoRead(std::span<std::byte> bytes) {
 
 ebbrt::PipeWriter::PipeWriter(RefPtr<ByteChannel> channel, int status)
     : PipeEnd(std::move(channel), abi::kOpenWriteOnly | status) {}
+
+ebbrt::PipeWriter::PipeWriter(const PipeWriter& source, CloneMap& map)
+    : PipeEnd(source, map) {
+  channel().OpenWriterAs(source.channel());
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::PipeWriter::DoClone(CloneMap& map) const {
+  return RefPtr<PipeWriter>::Adopt(new PipeWriter(*this, map));
+}
 
 ebbrt::PipeWriter::~PipeWriter() {
   channel().CloseWriter();

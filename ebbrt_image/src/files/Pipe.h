@@ -16,6 +16,7 @@ class PipeEnd : public Descriptor {
  protected:
   PipeEnd(RefPtr<ByteChannel> channel, int flags)
       : Descriptor(Kind::kPipe, flags), channel_(std::move(channel)) {}
+  PipeEnd(const PipeEnd& source, CloneMap& map);
 
   ByteChannel& channel() const { return *channel_; }
 
@@ -31,6 +32,9 @@ class PipeReader : public PipeEnd {
   std::uint32_t Ready() const override;
 
  protected:
+  PipeReader(const PipeReader& source, CloneMap& map);
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
 };
 
@@ -41,6 +45,9 @@ class PipeWriter : public PipeEnd {
   std::uint32_t Ready() const override;
 
  protected:
+  PipeWriter(const PipeWriter& source, CloneMap& map);
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
 };
 

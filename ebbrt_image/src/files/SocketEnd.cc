@@ -1,9 +1,23 @@
 #include "files/SocketEnd.h"
 
+#include "files/CloneMap.h"
+
 ebbrt::SocketEnd::SocketEnd(RefPtr<ByteChannel> incoming,
                             RefPtr<ByteChannel> outgoing, int status)
     : Descriptor(Kind::kSocket, abi::kOpenReadWrite | status),
       incoming_(std::move(incoming)), outgoing_(std::move(outgoing)) {}
+
+ebbrt::SocketEnd::SocketEnd(const SocketEnd& source, CloneMap& map)
+    : Descriptor(source), incoming_(map.Clone(*source.incoming_)),
+      outgoing_(map.Clone(*source.outgoing_)) {
+  incoming_->OpenReaderAs(*source.incoming_);
+  outgoing_->OpenWriterAs(*source.outgoing_);
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::SocketEnd::DoClone(CloneMap& map) const {
+  return RefPtr<SocketEnd>::Adopt(new SocketEnd(*this, map));
+}
 
 ebbrt::SocketEnd::~SocketEnd() {
   incoming_->CloseReader();

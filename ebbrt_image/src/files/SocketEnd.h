@@ -25,6 +25,9 @@ class SocketEnd : public Descriptor {
   std::uint32_t activity() const override;
 
  protected:
+  SocketEnd(const SocketEnd& source, CloneMap& map);
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
 

@@ -1,9 +1,17 @@
 #include "files/TmpFile.h"
 
+#include "files/CloneMap.h"
 #include "files/Place.h"
 
 ebbrt::TmpFile::TmpFile(RefPtr<TmpInode> inode, int flags)
     : FileDescriptor(flags), inode_(std::move(inode)) {}
+
+ebbrt::TmpFile::TmpFile(const TmpFile& source, CloneMap& map)
+    : FileDescriptor(source), inode_(map.Clone(*source.inode_)) {}
+
+ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::TmpFile::DoClone(CloneMap& map) const {
+  return RefPtr<TmpFile>::Adopt(new TmpFile(*this, map));
+}
 
 ebbrt::Result<void> ebbrt::TmpFile::GetStat(abi::Stat& stat) const {
   inode_->FillStat(stat);

@@ -18,6 +18,9 @@ class TmpFile : public FileDescriptor {
                         const abi::TimeSpec& modified) override;
 
  protected:
+  TmpFile(const TmpFile& source, CloneMap& map);
+
+  RefPtr<Descriptor> DoClone(CloneMap& map) const override;
   std::uint64_t size() const override { return inode_->size(); }
   Result<std::size_t> DoPRead(std::span<std::byte> bytes,
                               std::uint64_t offset) override;

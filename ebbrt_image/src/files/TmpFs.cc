@@ -16,6 +16,9 @@ ebbrt::TmpFs::TmpFs(RefPtr<TmpStorage> storage) : storage_(std::move(storage)) {
   root_->MarkRoot();
 }
 
+ebbrt::TmpFs::TmpFs(RefPtr<TmpStorage> storage, RefPtr<TmpInode> root)
+    : storage_(std::move(storage)), root_(std::move(root)) {}
+
 ebbrt::Result<ebbrt::RefPtr<ebbrt::TmpInode>>
 ebbrt::TmpFs::Find(TmpInode& directory, std::string_view name) {
   if (!directory.is_directory())

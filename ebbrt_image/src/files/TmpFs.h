@@ -14,6 +14,8 @@ namespace ebbrt {
 class TmpFs {
  public:
   explicit TmpFs(RefPtr<TmpStorage> storage);
+  // A tree that is there already, with its files in `storage`.
+  TmpFs(RefPtr<TmpStorage> storage, RefPtr<TmpInode> root);
 
   const RefPtr<TmpInode>& root() const { return root_; }
   const TmpStorage& storage() const { return *storage_; }

@@ -16,14 +16,32 @@ ebbrt::TmpInode::Create(RefPtr<TmpStorage> storage, std::uint32_t mode) {
   auto number = storage->TakeInode();
   if (number == 0)
     return Errno::kNoSpace;
+  auto now = storage->Now();
   return RefPtr<TmpInode>::Adopt(
-      new TmpInode(std::move(storage), mode, number));
+      new TmpInode(std::move(storage), {number, mode, now, now, now}));
 }
 
-ebbrt::TmpInode::TmpInode(RefPtr<TmpStorage> storage, std::uint32_t mode,
-                          std::uint64_t number)
-    : storage_(std::move(storage)), number_(number), mode_(mode),
-      accessed_(storage_->Now()), modified_(accessed_), changed_(accessed_) {}
+ebbrt::RefPtr<ebbrt::TmpInode>
+ebbrt::TmpInode::Restore(RefPtr<TmpStorage> storage,
+                         const Attributes& attributes) {
+  storage->AdoptInode();
+  return RefPtr<TmpInode>::Adopt(new TmpInode(std::move(storage), attributes));
+}
+
+ebbrt::RefPtr<ebbrt::TmpInode>
+ebbrt::TmpInode::CloneWithoutChildren(RefPtr<TmpStorage> storage) const {
+  auto clone = Restore(std::move(storage), attributes_);
+  clone->removed_ = removed_;
+  pages_.ForEach([&clone](std::uint64_t index, std::byte* page) {
+    clone->storage_->SharePage(page);
+    clone->pages_.Insert(index, page);
+  });
+  return clone;
+}
+
+ebbrt::TmpInode::TmpInode(RefPtr<TmpStorage> storage,
+                          const Attributes& attributes)
+    : storage_(std::move(storage)), attributes_(attributes) {}
 
 ebbrt::TmpInode::~TmpInode() {
   // A tree may be deep, and kernel stacks are not: descendants that would die
@@ -49,27 +67,28 @@ ebbrt::TmpInode::~TmpInode() {
 }
 
 void ebbrt::TmpInode::touch() {
-  modified_ = storage_->Now();
-  changed_ = modified_;
+  attributes_.modified = storage_->Now();
+  attributes_.changed = attributes_.modified;
 }
 
 void ebbrt::TmpInode::set_permissions(std::uint32_t permissions) {
-  mode_ = (mode_ & abi::kModeTypeMask) | (permissions & abi::kModePermissions);
-  changed_ = storage_->Now();
+  attributes_.mode = (attributes_.mode & abi::kModeTypeMask) |
+                     (permissions & abi::kModePermissions);
+  attributes_.changed = storage_->Now();
 }
 
 void ebbrt::TmpInode::set_times(const abi::TimeSpec& accessed,
                                 const abi::TimeSpec& modified) {
-  accessed_ = accessed;
-  modified_ = modified;
-  changed_ = storage_->Now();
+  attributes_.accessed = accessed;
+  attributes_.modified = modified;
+  attributes_.changed = storage_->Now();
 }
 
 void ebbrt::TmpInode::FillStat(abi::Stat& stat) const {
   constexpr std::uint64_t kBlockSize = 512;
   stat = {};
-  stat.inode = number_;
-  stat.mode = mode_;
+  stat.inode = attributes_.number;
+  stat.mode = attributes_.mode;
   stat.links = removed_ ? 0 : 1;
   if (is_directory() && !removed_) {
     // As on Linux: one from the parent, one from ".", one from each "..".
@@ -78,20 +97,20 @@ void ebbrt::TmpInode::FillStat(abi::Stat& stat) const {
         [](const Child& child) { return child.inode->is_directory(); });
     stat.links = 2 + static_cast<std::uint64_t>(directories);
   }
-  stat.size = static_cast<std::int64_t>(size_);
+  stat.size = static_cast<std::int64_t>(attributes_.size);
   stat.block_size = kPageSize;
   stat.blocks =
       static_cast<std::int64_t>(pages_.size() * (kPageSize / kBlockSize));
-  stat.accessed = accessed_;
-  stat.modified = modified_;
-  stat.changed = changed_;
+  stat.accessed = attributes_.accessed;
+  stat.modified = attributes_.modified;
+  stat.changed = attributes_.changed;
 }
 
 std::size_t ebbrt::TmpInode::Read(std::uint64_t offset,
                                   std::span<std::byte> bytes) const {
-  if (offset >= size_)
+  if (offset >= attributes_.size)
     return 0;
-  auto total = std::min<std::uint64_t>(bytes.size(), size_ - offset);
+  auto total = std::min<std::uint64_t>(bytes.size(), attributes_.size - offset);
   for (std::uint64_t done = 0; done < total;) {
     auto start = (offset + done) % kPageSize;
     auto count = std::min(total - done, kPageSize - start);
@@ -124,7 +143,7 @@ ebbrt::TmpInode::Write(std::uint64_t offset, std::span<const std::byte> bytes) {
   }
   if (done == 0)
     return Errno::kNoSpace;
-  size_ = std::max(size_, offset + done);
+  attributes_.size = std::max(attributes_.size, offset + done);
   touch();
   return done;
 }
@@ -132,7 +151,15 @@ ebbrt::TmpInode::Write(std::uint64_t offset, std::span<const std::byte> bytes) {
 ebbrt::Result<void> ebbrt::TmpInode::Truncate(std::uint64_t size) {
   if (size > kMaxSize)
     return Errno::kFileTooBig;
-  if (size < size_) {
+  if (size < attributes_.size) {
+    // What lies beyond the end must read as zeros if the file grows again.
+    auto start = size % kPageSize;
+    if (start != 0 && pages_.Contains(size / kPageSize)) {
+      auto last = page_for_write(size / kPageSize);
+      if (last == nullptr)
+        return Errno::kNoSpace;
+      std::memset(last + start, 0, kPageSize - start);
+    }
     auto kept_pages = (size + kPageSize - 1) / kPageSize;
     Vector<std::uint64_t> cut;
     pages_.ForEach([&](std::uint64_t index, std::byte* page) {
@@ -143,13 +170,8 @@ ebbrt::Result<void> ebbrt::TmpInode::Truncate(std::uint64_t size) {
     });
     for (auto index : cut)
       pages_.Erase(index);
-    // What lies beyond the end must read as zeros if the file grows again.
-    auto last = pages_.Find(size / kPageSize);
-    auto start = size % kPageSize;
-    if (start != 0 && last != nullptr)
-      std::memset(*last + start, 0, kPageSize - start);
   }
-  size_ = size;
+  attributes_.size = size;
   touch();
   return {};
 }
@@ -161,8 +183,12 @@ const std::byte* ebbrt::TmpInode::PageAt(std::uint64_t index) const {
 
 std::byte* ebbrt::TmpInode::page_for_write(std::uint64_t index) {
   auto found = pages_.Find(index);
-  if (found != nullptr)
-    return *found;
+  if (found != nullptr) {
+    auto own = storage_->MakeOwn(*found);
+    if (own != nullptr)
+      *found = own;
+    return own;
+  }
   auto page = storage_->AllocatePage();
   if (page != nullptr)
     pages_.Insert(index, page);
@@ -179,10 +205,20 @@ ebbrt::TmpInode::Child* ebbrt::TmpInode::FindChild(std::string_view name) {
 void ebbrt::TmpInode::AddChild(std::string_view name, RefPtr<TmpInode> child) {
   kassert(is_directory() && FindChild(name) == nullptr);
   child->removed_ = false;
-  child->changed_ = storage_->Now();
+  child->attributes_.changed = storage_->Now();
   child->parent_ = this;
-  children_.PushBack({String(name), std::move(child), next_cookie_++});
+  children_.PushBack(
+      {String(name), std::move(child), attributes_.next_cookie++});
   touch();
+}
+
+void ebbrt::TmpInode::RestoreChild(std::string_view name,
+                                   RefPtr<TmpInode> child,
+                                   std::uint64_t cookie) {
+  kassert(is_directory());
+  child->removed_ = false;
+  child->parent_ = this;
+  children_.PushBack({String(name), std::move(child), cookie});
 }
 
 ebbrt::RefPtr<ebbrt::TmpInode>
@@ -191,7 +227,7 @@ ebbrt::TmpInode::RemoveChild(std::string_view name) {
   kbugon(child == nullptr, "no such file to remove");
   auto inode = std::move(child->inode);
   inode->removed_ = true;
-  inode->changed_ = storage_->Now();
+  inode->attributes_.changed = storage_->Now();
   inode->parent_ = nullptr;
   // Keeps the order, on which the readers' cookies rely.
   children_.Erase(static_cast<std::size_t>(child - children_.begin()));

@@ -30,17 +30,36 @@ class TmpInode : public RefCounted<TmpInode> {
     std::uint64_t cookie;
   };
 
+  // All there is to an inode but its contents.
+  struct Attributes {
+    std::uint64_t number;
+    std::uint32_t mode;  // with the type
+    abi::TimeSpec accessed;
+    abi::TimeSpec modified;
+    abi::TimeSpec changed;
+    std::uint64_t size = 0;         // of a file
+    std::uint64_t next_cookie = 0;  // of a directory
+  };
+
   // `mode` carries the type. kNoSpace when there are too many inodes.
   static Result<RefPtr<TmpInode>> Create(RefPtr<TmpStorage> storage,
                                          std::uint32_t mode);
+  // Also beyond the limits. It is in no directory and has no contents yet: the
+  // size stands for a hole.
+  static RefPtr<TmpInode> Restore(RefPtr<TmpStorage> storage,
+                                  const Attributes& attributes);
+  // For CloneMap: contents shared until either side writes. Of a directory, the
+  // entries are missing.
+  RefPtr<TmpInode> CloneWithoutChildren(RefPtr<TmpStorage> storage) const;
   ~TmpInode();
 
   bool is_directory() const {
-    return (mode_ & abi::kModeTypeMask) == abi::kModeDirectory;
+    return (mode() & abi::kModeTypeMask) == abi::kModeDirectory;
   }
-  std::uint64_t number() const { return number_; }
-  std::uint32_t mode() const { return mode_; }
-  std::uint64_t size() const { return size_; }
+  const Attributes& attributes() const { return attributes_; }
+  std::uint64_t number() const { return attributes_.number; }
+  std::uint32_t mode() const { return attributes_.mode; }
+  std::uint64_t size() const { return attributes_.size; }
   void set_permissions(std::uint32_t permissions);
   void set_times(const abi::TimeSpec& accessed, const abi::TimeSpec& modified);
   void FillStat(abi::Stat& stat) const;
@@ -50,6 +69,8 @@ class TmpInode : public RefCounted<TmpInode> {
   std::size_t Read(std::uint64_t offset, std::span<std::byte> bytes) const;
   Result<std::size_t> Write(std::uint64_t offset,
                             std::span<const std::byte> bytes);
+  // kNoSpace when a page at the new end is shared and there is no memory for a
+  // copy; 0 always works.
   Result<void> Truncate(std::uint64_t size);
   // Null for a hole. The page may go away with the next Truncate.
   const std::byte* PageAt(std::uint64_t index) const;
@@ -64,33 +85,30 @@ class TmpInode : public RefCounted<TmpInode> {
   Child* FindChild(std::string_view name);
   // The name must be free.
   void AddChild(std::string_view name, RefPtr<TmpInode> child);
+  // Adds a child as it was in another directory, and leaves all times alone.
+  // Cookies must come in their order.
+  void RestoreChild(std::string_view name, RefPtr<TmpInode> child,
+                    std::uint64_t cookie);
   // The name must be there.
   RefPtr<TmpInode> RemoveChild(std::string_view name);
   // The name of `child`, which must be one.
   std::string_view NameOf(const TmpInode& child) const;
 
  private:
-  TmpInode(RefPtr<TmpStorage> storage, std::uint32_t mode,
-           std::uint64_t number);
+  TmpInode(RefPtr<TmpStorage> storage, const Attributes& attributes);
 
   std::byte* page_for_write(std::uint64_t index);
   void touch();
 
   RefPtr<TmpStorage> storage_;
-  std::uint64_t number_;
-  std::uint32_t mode_;
-  abi::TimeSpec accessed_;
-  abi::TimeSpec modified_;
-  abi::TimeSpec changed_;
+  Attributes attributes_;
   bool removed_ = true;
 
-  std::uint64_t size_ = 0;
   HashMap<std::byte*> pages_;
 
   // The directory that names this one; it holds us, not we it.
   TmpInode* parent_ = nullptr;
   Vector<Child> children_;
-  std::uint64_t next_cookie_ = 0;
 };
 
 }  // namespace ebbrt

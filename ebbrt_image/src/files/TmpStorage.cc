@@ -22,6 +22,22 @@ std::byte* ebbrt::TmpStorage::AllocatePage() {
   return page;
 }
 
+void ebbrt::TmpStorage::SharePage(std::byte* page) {
+  pages_.SharePage(page);
+  ++pages_used_;
+}
+
+std::byte* ebbrt::TmpStorage::MakeOwn(std::byte* page) {
+  if (!pages_.IsShared(page))
+    return page;
+  auto copy = static_cast<std::byte*>(pages_.AllocatePage());
+  if (copy == nullptr)
+    return nullptr;
+  std::memcpy(copy, page, PageSource::kPageSize);
+  pages_.FreePage(page);
+  return copy;
+}
+
 void ebbrt::TmpStorage::FreePage(std::byte* page) {
   kassert(pages_used_ > 0);
   --pages_used_;
@@ -33,6 +49,10 @@ std::uint64_t ebbrt::TmpStorage::TakeInode() {
     return 0;
   ++inodes_used_;
   return ++last_number_;
+}
+
+void ebbrt::TmpStorage::AdoptInode() {
+  ++inodes_used_;
 }
 
 void ebbrt::TmpStorage::ReturnInode() {

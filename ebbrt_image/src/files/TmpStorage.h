@@ -1,6 +1,10 @@
 // What all files of one /tmp share: where pages come from, how much may be
 // used, and the clock. Every inode holds on to it, so a file that is still open
 // may outlive the TmpFs it was made in.
+//
+// A page counts in the storage of every UC that has it in a file, shared or
+// not. So a clone runs into its limit where its source would have, and breaking
+// the sharing never does.
 #ifndef EBBRT_FILES_TMPSTORAGE_H_
 #define EBBRT_FILES_TMPSTORAGE_H_
 
@@ -29,11 +33,22 @@ class TmpStorage : public RefCounted<TmpStorage> {
 
   // A zeroed page; null when the limit is reached or there is no memory.
   std::byte* AllocatePage();
+  // Counts a page that another storage has in use; both own it from now on.
+  void SharePage(std::byte* page);
+  // The page itself if nobody else owns it, else a copy, with which the page is
+  // given up. Null when there is no memory; nothing has changed then.
+  std::byte* MakeOwn(std::byte* page);
   void FreePage(std::byte* page);
 
   // The number of a new inode, or 0 when there are too many.
   std::uint64_t TakeInode();
+  // Counts an inode that brings its number with it.
+  void AdoptInode();
   void ReturnInode();
+
+  // The number given last; new ones go on from there.
+  std::uint64_t last_number() const { return last_number_; }
+  void ContinueNumbers(std::uint64_t last) { last_number_ = last; }
 
   abi::TimeSpec Now() const;
 

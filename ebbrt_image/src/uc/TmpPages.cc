@@ -9,6 +9,14 @@ void* ebbrt::TmpPages::AllocatePage() {
   return pfn.valid() ? ToPointer(pfn) : nullptr;
 }
 
+void ebbrt::TmpPages::SharePage(void* page) {
+  frames::AddReference(ToPfn(page));
+}
+
+bool ebbrt::TmpPages::IsShared(const void* page) const {
+  return frames::References(ToPfn(page)) > 1;
+}
+
 void ebbrt::TmpPages::FreePage(void* page) {
-  page_allocator->Free(ToPfn(page));
+  frames::Release(ToPfn(page));
 }

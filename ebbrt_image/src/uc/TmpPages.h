@@ -1,4 +1,5 @@
-// Pages for a UC's files in /tmp, from the kernel's frames.
+// Pages for UCs' files in /tmp: frames, whose reference counts say who owns
+// them.
 #ifndef EBBRT_UC_TMPPAGES_H_
 #define EBBRT_UC_TMPPAGES_H_
 
@@ -9,6 +10,8 @@ namespace ebbrt {
 class TmpPages final : public PageSource {
  public:
   void* AllocatePage() override;
+  void SharePage(void* page) override;
+  bool IsShared(const void* page) const override;
   void FreePage(void* page) override;
 };
 
