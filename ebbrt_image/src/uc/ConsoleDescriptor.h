@@ -23,11 +23,9 @@ class ConsoleDescriptor : public Descriptor {
   ConsoleDescriptor(UnikernelContext& uc, int flags)
       : Descriptor(Kind::kConsole, flags), uc_(uc) {}
 
-  // Sends `size` bytes, those that lie behind the first `skip` of the pieces,
-  // as the payload of one frame. Bytes that the UC took away meanwhile go out
-  // as zeroes.
-  void send(FrameType type, uint64_t id, std::span<const UserBytes> pieces,
-            uint64_t skip, uint32_t size);
+  // Sends `size` bytes of the UC's memory as the payload of one frame. Bytes
+  // that the UC took away meanwhile go out as zeroes.
+  void send(FrameType type, uint64_t id, uint64_t address, uint32_t size);
 
   UnikernelContext& uc_;
 };
