@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -78,11 +79,13 @@ static int ReadWhole(int descriptor, char* to, size_t size) {
   return 0;
 }
 
-static int WriteWhole(int descriptor, const char* from, size_t size) {
-  while (size > 0) {
+// Writes both parts, with one call where the other end takes so much: in the
+// guest a frame must be one call.
+static int WriteWhole(int descriptor, struct iovec parts[2]) {
+  while (parts[0].iov_len + parts[1].iov_len > 0) {
     ssize_t sent;
     Py_BEGIN_ALLOW_THREADS;
-    sent = write(descriptor, from, size);
+    sent = writev(descriptor, parts, 2);
     Py_END_ALLOW_THREADS;
     if (sent < 0 && errno == EINTR && PyErr_CheckSignals() == 0)
       continue;
@@ -91,8 +94,13 @@ static int WriteWhole(int descriptor, const char* from, size_t size) {
         PyErr_SetFromErrno(PyExc_OSError);
       return -1;
     }
-    from += sent;
-    size -= (size_t)sent;
+    for (int i = 0; i < 2; ++i) {
+      size_t taken =
+          (size_t)sent < parts[i].iov_len ? (size_t)sent : parts[i].iov_len;
+      parts[i].iov_base = (char*)parts[i].iov_base + taken;
+      parts[i].iov_len -= taken;
+      sent -= (ssize_t)taken;
+    }
   }
   return 0;
 }
@@ -205,17 +213,9 @@ static PyObject* Send(Channel* self, PyObject* const* arguments,
                    .length = (uint32_t)length};
   memcpy(header.magic, kMagic, sizeof(kMagic));
   header.check = CheckOf(&header);
-  // A small answer goes out in one write.
-  char frame[1024];
-  size_t first = kHeaderSize;
-  memcpy(frame, &header, sizeof(header));
-  if ((size_t)length <= sizeof(frame) - kHeaderSize) {
-    memcpy(frame + kHeaderSize, payload, (size_t)length);
-    first += (size_t)length;
-    length = 0;
-  }
-  if (WriteWhole(self->descriptor, frame, first) < 0 ||
-      WriteWhole(self->descriptor, payload, (size_t)length) < 0)
+  struct iovec parts[2] = {{&header, sizeof(header)},
+                           {(void*)payload, (size_t)length}};
+  if (WriteWhole(self->descriptor, parts) < 0)
     return NULL;
   Py_RETURN_NONE;
 }

@@ -94,9 +94,20 @@ template <class Frames> class PageTableTree {
       if (!from[i].present())
         continue;
       Frames::AddReference(from[i].pfn());
-      from[i].Clear(Entry::kWritable);
+      // A snapshot's root was cleared when it was made: several cores deploy
+      // from it at once, and none of them writes to it.
+      if (from[i].writable())
+        from[i].Clear(Entry::kWritable);
       to[i] = from[i];
     }
+  }
+
+  // Calls visit(address, Entry) for each leaf in [start, end) whose frame only
+  // this tree reaches. Looks into owned tables only, so the cost follows what
+  // was written since the tree was last shared.
+  template <class Visit>
+  void ForEachOwned(uint64_t start, uint64_t end, Visit visit) const {
+    for_each_owned(pointer(root_), kRootLevel, 0, start, end, visit);
   }
 
   // Drops the whole lower half. The root itself stays.
@@ -240,6 +251,24 @@ template <class Frames> class PageTableTree {
         visit(at, table[i]);
       else
         for_each(pointer(table[i].pfn()), level - 1, at, start, end, visit);
+    }
+  }
+
+  template <class Visit>
+  static void for_each_owned(const Entry* table, unsigned level, uint64_t base,
+                             uint64_t start, uint64_t end, Visit& visit) {
+    auto span = EntrySpan(level);
+    for (auto i = first_index(level, base, start); i < entries(level); ++i) {
+      auto at = base + i * span;
+      if (at >= end)
+        break;
+      if (!table[i].present() || Frames::References(table[i].pfn()) > 1)
+        continue;
+      if (level == 1)
+        visit(at, table[i]);
+      else
+        for_each_owned(pointer(table[i].pfn()), level - 1, at, start, end,
+                       visit);
     }
   }
 

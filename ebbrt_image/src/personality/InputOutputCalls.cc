@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lib/Vector.h"
 #include "personality/Calls.h"
 #include "uc/ConsoleDescriptor.h"
 
@@ -13,11 +14,6 @@ using namespace ebbrt;
 constexpr uint64_t kMaxTransfer = 0x7ffff000;
 constexpr uint64_t kMaxVectors = 1024;
 constexpr size_t kDirectoryBuffer = 4096;
-
-struct Vector2 {
-  uint64_t address;
-  uint64_t size;
-};
 
 // Others of this UC may wait for what was read or written.
 void Changed(SystemCall& call, const Descriptor& descriptor) {
@@ -99,9 +95,8 @@ Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
                uint64_t size) {
   size = std::min(size, kMaxTransfer);
   if (descriptor.kind() == Descriptor::Kind::kConsole) {
-    auto sent =
-        static_cast<ConsoleDescriptor&>(descriptor).SendFrom(address, size);
-    return sent ? Answer(*sent) : Answer(sent.error());
+    const UserBytes bytes[] = {{address, size}};
+    return static_cast<ConsoleDescriptor&>(descriptor).SendFrom(bytes);
   }
   // A blocking write ends when everything is written.
   uint64_t total = 0;
@@ -121,19 +116,36 @@ Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
   return answer;
 }
 
-// one(address, size) for each element of an iovec array until one is short.
-template <class One> Answer ForVectors(SystemCall& call, One one) {
+// The elements of an iovec array, those without bytes left out.
+Result<Vector<UserBytes>> ReadVectors(SystemCall& call) {
   auto count = call.argument(2);
   if (count > kMaxVectors)
     return Errno::kInvalid;
+  Vector<UserBytes> elements;
+  elements.Resize(count);
+  if (!call.space().CopyIn(
+          std::as_writable_bytes(std::span(elements.data(), count)),
+          call.argument(1)))
+    return Errno::kFault;
   uint64_t total = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    Vector2 element;
-    if (!call.space().Read(call.argument(1) + i * sizeof(element), element))
-      return total > 0 ? Answer(total) : Answer(Errno::kFault);
+  for (const auto& element : elements) {
+    if (element.size > kMaxTransfer - total)
+      return Errno::kInvalid;
+    total += element.size;
+  }
+  return elements;
+}
+
+// one(element) for each element of an iovec array until one is cut short.
+template <class One> Answer ForVectors(SystemCall& call, One one) {
+  auto elements = ReadVectors(call);
+  if (!elements)
+    return elements.error();
+  uint64_t total = 0;
+  for (auto element : *elements) {
     if (element.size == 0)
       continue;
-    Answer done = one(element.address, element.size);
+    Answer done = one(element);
     if (!done)
       return total > 0 ? Answer(total) : Answer(done.error());
     total += *done;
@@ -193,18 +205,24 @@ ebbrt::Answer ebbrt::personality::ReadVector(SystemCall& call) {
   auto descriptor = call.uc().descriptors().Get(call.integer(0));
   if (!descriptor)
     return descriptor.error();
-  return ForVectors(call, [&](uint64_t address, uint64_t size) {
-    return ReadFrom(call, **descriptor, address, size);
+  return ForVectors(call, [&](UserBytes element) {
+    return ReadFrom(call, **descriptor, element.address, element.size);
   });
 }
 
-// Each element of a write to the channel must be a frame of its own.
+// A write to the host goes out as one, whatever its elements.
 ebbrt::Answer ebbrt::personality::WriteVector(SystemCall& call) {
   auto descriptor = call.uc().descriptors().Get(call.integer(0));
   if (!descriptor)
     return descriptor.error();
-  return ForVectors(call, [&](uint64_t address, uint64_t size) {
-    return WriteTo(call, **descriptor, address, size);
+  if ((*descriptor)->kind() == Descriptor::Kind::kConsole) {
+    auto elements = ReadVectors(call);
+    if (!elements)
+      return elements.error();
+    return static_cast<ConsoleDescriptor&>(**descriptor).SendFrom(*elements);
+  }
+  return ForVectors(call, [&](UserBytes element) {
+    return WriteTo(call, **descriptor, element.address, element.size);
   });
 }
 
@@ -221,8 +239,8 @@ ebbrt::Answer ebbrt::personality::Truncate(SystemCall& call) {
     return path.error();
   if (call.wide(1) < 0)
     return Errno::kInvalid;
-  return Zero(call.uc().files().Truncate(call.uc().directory(), *path,
-                                         call.argument(1)));
+  return Zero(call.uc().files().system().Truncate(call.uc().files().directory(),
+                                                  *path, call.argument(1)));
 }
 
 ebbrt::Answer ebbrt::personality::TruncateDescriptor(SystemCall& call) {

@@ -20,7 +20,7 @@ constexpr int64_t kTimeOmit = (1 << 30) - 2;
 // The place that a directory argument stands for.
 Result<Place> Start(SystemCall& call, int number) {
   if (number == kAtCurrent)
-    return Place(call.uc().directory());
+    return Place(call.uc().files().directory());
   auto descriptor = call.uc().descriptors().Get(number);
   if (!descriptor)
     return descriptor.error();
@@ -49,8 +49,8 @@ Answer OpenPath(SystemCall& call, int directory, unsigned index) {
   return AtPath(call, directory, index, [&](auto& start, auto path) -> Answer {
     auto flags = call.integer(index + 1);
     auto mode = static_cast<uint32_t>(call.argument(index + 2)) & 07777 &
-                ~call.uc().umask();
-    auto opened = call.uc().files().Open(start, path, flags, mode);
+                ~call.uc().files().umask();
+    auto opened = call.uc().files().system().Open(start, path, flags, mode);
     if (!opened)
       return opened.error();
     auto number = call.uc().descriptors().Allocate(
@@ -65,7 +65,7 @@ Answer StatPath(SystemCall& call, int directory, unsigned index, bool follow,
                 unsigned out) {
   return AtPath(call, directory, index, [&](auto& start, auto path) -> Answer {
     abi::Stat stat;
-    auto got = call.uc().files().GetStat(start, path, follow, stat);
+    auto got = call.uc().files().system().GetStat(start, path, follow, stat);
     if (!got)
       return got.error();
     return call.Give(out, stat);
@@ -86,8 +86,8 @@ Answer LinkTarget(SystemCall& call, int directory, unsigned index) {
   return AtPath(call, directory, index, [&](auto& start, auto path) -> Answer {
     char target[256];
     auto size = std::min<uint64_t>(call.argument(index + 2), sizeof(target));
-    auto length =
-        call.uc().files().ReadLink(start, path, std::span(target, size));
+    auto length = call.uc().files().system().ReadLink(start, path,
+                                                      std::span(target, size));
     if (!length)
       return length.error();
     if (!call.space().CopyOut(call.argument(index + 1),
@@ -103,7 +103,7 @@ Answer RenamePaths(SystemCall& call, int from_directory, unsigned from_index,
                 [&](auto& from, auto from_path) {
                   return AtPath(call, to_directory, to_index,
                                 [&](auto& to, auto to_path) {
-                                  return Zero(call.uc().files().Rename(
+                                  return Zero(call.uc().files().system().Rename(
                                       from, from_path, to, to_path, flags));
                                 });
                 });
@@ -149,13 +149,15 @@ ebbrt::Answer ebbrt::personality::StatAt(SystemCall& call) {
 
 ebbrt::Answer ebbrt::personality::Access(SystemCall& call) {
   return AtPath(call, kAtCurrent, 0, [&](auto& start, auto path) {
-    return Zero(call.uc().files().CheckAccess(start, path, call.integer(1)));
+    return Zero(
+        call.uc().files().system().CheckAccess(start, path, call.integer(1)));
   });
 }
 
 ebbrt::Answer ebbrt::personality::AccessAt(SystemCall& call) {
   return AtPath(call, call.integer(0), 1, [&](auto& start, auto path) {
-    return Zero(call.uc().files().CheckAccess(start, path, call.integer(2)));
+    return Zero(
+        call.uc().files().system().CheckAccess(start, path, call.integer(2)));
   });
 }
 
@@ -169,33 +171,33 @@ ebbrt::Answer ebbrt::personality::ReadLinkAt(SystemCall& call) {
 
 ebbrt::Answer ebbrt::personality::MakeDirectory(SystemCall& call) {
   return AtPath(call, kAtCurrent, 0, [&](auto& start, auto path) {
-    return Zero(call.uc().files().MakeDirectory(
-        start, path, Mode(call, 1) & ~call.uc().umask()));
+    return Zero(call.uc().files().system().MakeDirectory(
+        start, path, Mode(call, 1) & ~call.uc().files().umask()));
   });
 }
 
 ebbrt::Answer ebbrt::personality::MakeDirectoryAt(SystemCall& call) {
   return AtPath(call, call.integer(0), 1, [&](auto& start, auto path) {
-    return Zero(call.uc().files().MakeDirectory(
-        start, path, Mode(call, 2) & ~call.uc().umask()));
+    return Zero(call.uc().files().system().MakeDirectory(
+        start, path, Mode(call, 2) & ~call.uc().files().umask()));
   });
 }
 
 ebbrt::Answer ebbrt::personality::RemoveDirectory(SystemCall& call) {
   return AtPath(call, kAtCurrent, 0, [&](auto& start, auto path) {
-    return Zero(call.uc().files().RemoveDirectory(start, path));
+    return Zero(call.uc().files().system().RemoveDirectory(start, path));
   });
 }
 
 ebbrt::Answer ebbrt::personality::Unlink(SystemCall& call) {
   return AtPath(call, kAtCurrent, 0, [&](auto& start, auto path) {
-    return Zero(call.uc().files().Unlink(start, path));
+    return Zero(call.uc().files().system().Unlink(start, path));
   });
 }
 
 ebbrt::Answer ebbrt::personality::UnlinkAt(SystemCall& call) {
   return AtPath(call, call.integer(0), 1, [&](auto& start, auto path) {
-    auto& files = call.uc().files();
+    auto& files = call.uc().files().system();
     return Zero(call.integer(2) & kAtRemoveDirectory
                     ? files.RemoveDirectory(start, path)
                     : files.Unlink(start, path));
@@ -217,7 +219,8 @@ ebbrt::Answer ebbrt::personality::RenameAt2(SystemCall& call) {
 
 ebbrt::Answer ebbrt::personality::ChangeMode(SystemCall& call) {
   return AtPath(call, kAtCurrent, 0, [&](auto& start, auto path) {
-    return Zero(call.uc().files().SetPermissions(start, path, Mode(call, 1)));
+    return Zero(
+        call.uc().files().system().SetPermissions(start, path, Mode(call, 1)));
   });
 }
 
@@ -230,7 +233,8 @@ ebbrt::Answer ebbrt::personality::ChangeModeOf(SystemCall& call) {
 
 ebbrt::Answer ebbrt::personality::ChangeModeAt(SystemCall& call) {
   return AtPath(call, call.integer(0), 1, [&](auto& start, auto path) {
-    return Zero(call.uc().files().SetPermissions(start, path, Mode(call, 2)));
+    return Zero(
+        call.uc().files().system().SetPermissions(start, path, Mode(call, 2)));
   });
 }
 
@@ -259,12 +263,14 @@ ebbrt::Answer ebbrt::personality::ChangeTimesAt(SystemCall& call) {
     return Zero((*descriptor)->SetTimes(times[0], times[1]));
   }
   return AtPath(call, call.integer(0), 1, [&](auto& start, auto path) {
-    return Zero(call.uc().files().SetTimes(start, path, times[0], times[1]));
+    return Zero(
+        call.uc().files().system().SetTimes(start, path, times[0], times[1]));
   });
 }
 
 ebbrt::Answer ebbrt::personality::CurrentDirectory(SystemCall& call) {
-  auto path = call.uc().files().tree().PathOf(call.uc().directory());
+  auto path =
+      call.uc().files().system().tree().PathOf(call.uc().files().directory());
   if (!path)
     return path.error();
   auto size = path->size() + 1;
@@ -278,10 +284,10 @@ ebbrt::Answer ebbrt::personality::CurrentDirectory(SystemCall& call) {
 
 ebbrt::Answer ebbrt::personality::ChangeDirectory(SystemCall& call) {
   return AtPath(call, kAtCurrent, 0, [&](auto& start, auto path) -> Answer {
-    auto place = call.uc().files().FindDirectory(start, path);
+    auto place = call.uc().files().system().FindDirectory(start, path);
     if (!place)
       return place.error();
-    call.uc().set_directory(*place);
+    call.uc().files().set_directory(*place);
     return uint64_t{0};
   });
 }
@@ -290,12 +296,12 @@ ebbrt::Answer ebbrt::personality::ChangeDirectoryTo(SystemCall& call) {
   auto place = Start(call, call.integer(0));
   if (!place)
     return place.error();
-  call.uc().set_directory(*place);
+  call.uc().files().set_directory(*place);
   return uint64_t{0};
 }
 
 ebbrt::Answer ebbrt::personality::FileModeMask(SystemCall& call) {
-  auto old = call.uc().umask();
-  call.uc().set_umask(static_cast<uint32_t>(call.argument(0)) & 0777);
+  auto old = call.uc().files().umask();
+  call.uc().files().set_umask(static_cast<uint32_t>(call.argument(0)) & 0777);
   return uint64_t{old};
 }

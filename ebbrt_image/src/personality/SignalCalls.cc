@@ -29,9 +29,9 @@ bool IgnoredByDefault(int signal) {
 Answer Send(SystemCall& call, int signal) {
   if (signal == 0)
     return uint64_t{0};
-  if (signal < 0 || signal > static_cast<int>(UnikernelContext::kSignals))
+  if (signal < 0 || signal > static_cast<int>(SignalActions::kSignals))
     return Errno::kInvalid;
-  auto handler = call.uc().signal_action(static_cast<unsigned>(signal)).handler;
+  auto handler = call.uc().signals()[static_cast<unsigned>(signal)].handler;
   if (handler == kIgnore || (handler == kDefault && IgnoredByDefault(signal)))
     return uint64_t{0};
   // Running handlers is not offered, and saying that it worked would be wrong.
@@ -45,10 +45,10 @@ Answer Send(SystemCall& call, int signal) {
 
 ebbrt::Answer ebbrt::personality::SignalAction(SystemCall& call) {
   auto signal = call.integer(0);
-  if (signal < 1 || signal > static_cast<int>(UnikernelContext::kSignals) ||
+  if (signal < 1 || signal > static_cast<int>(SignalActions::kSignals) ||
       call.argument(3) != kMaskSize)
     return Errno::kInvalid;
-  auto& action = call.uc().signal_action(static_cast<unsigned>(signal));
+  auto& action = call.uc().signals()[static_cast<unsigned>(signal)];
   auto old = action;
   if (call.argument(1)) {
     if (signal == kSignalKill || signal == kSignalStop)

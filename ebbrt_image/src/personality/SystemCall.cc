@@ -71,7 +71,9 @@ extern "C" void HandleSystemCall(ebbrt::TrapFrame* frame) {
   using namespace ebbrt;
   auto& thread = UcThread::Current();
   SystemCall call(thread, *frame);
+  thread.EnterCall();
   auto answer = Dispatch(call);
+  thread.LeaveCall();
   frame->rax =
       answer ? *answer
              : static_cast<uint64_t>(-static_cast<int64_t>(answer.error()));

@@ -23,6 +23,25 @@ ebbrt::AddressSpace::AddressSpace(uint64_t frame_limit)
     vmem::InitRoot(tree_.root());
 }
 
+ebbrt::AddressSpace::AddressSpace(uint64_t frame_limit, MemoryImage& image)
+    : AddressSpace(frame_limit) {
+  if (!valid())
+    return;
+  image.ShareWith(tree_);
+  regions_ = image.regions().Clone();
+}
+
+std::unique_ptr<ebbrt::MemoryImage> ebbrt::AddressSpace::Capture() {
+  auto image = MemoryImage::Create(regions_.Clone());
+  if (!image)
+    return nullptr;
+  image->Take(tree_);
+  owned_frames_ = 0;
+  if (loaded())
+    cpu::WriteCr3(tree_.root().address());
+  return image;
+}
+
 ebbrt::AddressSpace::~AddressSpace() {
   if (!valid())
     return;
@@ -305,10 +324,7 @@ uint64_t ebbrt::AddressSpace::flags_of(const Region& region) {
 
 uint64_t ebbrt::AddressSpace::count_owned(uint64_t start, uint64_t end) const {
   uint64_t count = 0;
-  tree_.ForEach(start, end, [&count](uint64_t, Entry entry) {
-    if (frames::References(entry.pfn()) == 1)
-      ++count;
-  });
+  tree_.ForEachOwned(start, end, [&count](uint64_t, Entry) { ++count; });
   return count;
 }
 

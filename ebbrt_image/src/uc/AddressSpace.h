@@ -4,11 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "lib/Result.h"
 #include "mm/KernelFrames.h"
 #include "mm/PageTableTree.h"
+#include "uc/MemoryImage.h"
 #include "uc/RegionMap.h"
 
 namespace ebbrt {
@@ -32,9 +34,16 @@ class AddressSpace {
 
   // At most `frame_limit` frames of its own. Check valid() afterwards.
   explicit AddressSpace(uint64_t frame_limit);
+  // Borrows all that `image` maps.
+  AddressSpace(uint64_t frame_limit, MemoryImage& image);
   ~AddressSpace();
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
+
+  // What this space maps now, as an image of its own, from which this space
+  // borrows from now on. Null if memory is short. Costs the root table and a
+  // look at the pages written since the last capture.
+  std::unique_ptr<MemoryImage> Capture();
 
   bool valid() const { return tree_.root().valid(); }
   Pfn root() const { return tree_.root(); }

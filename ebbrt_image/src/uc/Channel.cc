@@ -60,23 +60,29 @@ void ebbrt::Channel::EndFrame() {
   uc_.io().WakeAll();
 }
 
-ebbrt::Result<size_t> ebbrt::Channel::SendFrom(uint64_t address, size_t size) {
+ebbrt::Result<size_t>
+ebbrt::Channel::SendFrom(std::span<const UserBytes> pieces) {
   FrameHeader header;
-  if (size < sizeof(header))
+  uint64_t total = 0;
+  for (auto piece : pieces)
+    total += piece.size;
+  if (pieces.empty() || pieces[0].size < sizeof(header))
     return Errno::kInvalid;
-  if (!uc_.space().Read(address, header))
+  if (!uc_.space().Read(pieces[0].address, header))
     return Errno::kFault;
   if (header.Check() != FrameError::kNone || !RunnerMaySend(header.type) ||
-      header.length != size - sizeof(header))
+      header.length != total - sizeof(header))
     return Errno::kInvalid;
+  if (count_readable(pieces, total) != total)
+    return Errno::kFault;
   // From here on the request counts as answered: its time limit must not come
   // between the parts of the frame.
   if (header.type == FrameType::kReady)
     ready_ = true;
   else
     uc_.EndRequest(header.id);
-  send(header.type, header.id, address + sizeof(header), header.length);
-  return size;
+  send(header.type, header.id, pieces, sizeof(header), header.length);
+  return total;
 }
 
 uint32_t ebbrt::Channel::Ready() const {

@@ -30,14 +30,18 @@ class Channel final : public ConsoleDescriptor {
         visit(messages_[i].header.id);
   }
 
+  // True if some frame was not read to its end.
+  bool waiting() const { return !messages_.empty(); }
+
   // True once the runner has said that it is up.
   bool ready() const { return ready_; }
 
-  // `address` must hold a whole frame of a type that a runner may send.
-  // Answers kInvalid, and sends nothing, if not.
-  Result<size_t> SendFrom(uint64_t address, size_t size) override;
+  // The pieces must be one whole frame, its header in the first of them, and of
+  // a type that a runner may send. Answers kInvalid, and sends nothing, if not.
+  Result<size_t> SendFrom(std::span<const UserBytes> pieces) override;
   // Ends with the frame, so that one call never takes from two requests.
   Result<size_t> ReceiveTo(uint64_t address, size_t size) override;
+  ConsoleRole role() const override { return ConsoleRole::kChannel; }
   uint32_t Ready() const override;
 
  private:

@@ -24,32 +24,57 @@ ebbrt::Result<size_t> ebbrt::ConsoleDescriptor::ReceiveTo(uint64_t, size_t) {
   return Errno::kBadDescriptor;
 }
 
-void ebbrt::ConsoleDescriptor::send(FrameType type, uint64_t id,
-                                    uint64_t address, uint32_t size) {
-  if (!Messenger::Available()) {
-    // A bootable test: what UCs say goes to the kernel log.
-    uc_.space().ForEachPiece(address, size, [](auto piece) {
-      debug_console::Write(reinterpret_cast<const char*>(piece.data()),
-                           piece.size());
-      return true;
-    });
-    return;
+uint64_t
+ebbrt::ConsoleDescriptor::count_readable(std::span<const UserBytes> pieces,
+                                         uint64_t limit) {
+  uint64_t readable = 0;
+  for (auto piece : pieces) {
+    auto whole = uc_.space().ForEachPiece(
+        piece.address, piece.size, [&readable, limit](auto bytes) {
+          readable += bytes.size();
+          return readable < limit;
+        });
+    if (!whole || readable >= limit)
+      break;
   }
-  messenger->Begin(type, id, uc_.id(), size);
+  return std::min(readable, limit);
+}
+
+void ebbrt::ConsoleDescriptor::send(FrameType type, uint64_t id,
+                                    std::span<const UserBytes> pieces,
+                                    uint64_t skip, uint32_t size) {
+  // A bootable test has no host: what its UCs say goes to the kernel's log.
+  auto to_host = Messenger::Available();
+  UcThread::Current().CommitCall();
+  if (to_host)
+    messenger->Begin(type, id, uc_.id(), size);
   uint32_t sent = 0;
-  uc_.space().ForEachPiece(address, size, [&sent](auto piece) {
-    sent += static_cast<uint32_t>(piece.size());
-    // While this thread waits for the host, another one may unmap the page.
-    auto pfn = ToPfn(piece.data());
-    frames::AddReference(pfn);
-    messenger->Write(piece);
-    frames::Release(pfn);
-    return true;
-  });
+  for (auto piece : pieces) {
+    auto skipped = std::min(skip, piece.size);
+    skip -= skipped;
+    auto length = std::min<uint64_t>(piece.size - skipped, size - sent);
+    uc_.space().ForEachPiece(
+        piece.address + skipped, length, [&](std::span<const std::byte> bytes) {
+          sent += static_cast<uint32_t>(bytes.size());
+          // While this thread waits for the host, another one may unmap the
+          // page.
+          auto pfn = ToPfn(bytes.data());
+          frames::AddReference(pfn);
+          if (to_host)
+            messenger->Write(bytes);
+          else
+            debug_console::Write(reinterpret_cast<const char*>(bytes.data()),
+                                 bytes.size());
+          frames::Release(pfn);
+          return true;
+        });
+  }
+  if (!to_host)
+    return;
   while (sent < size) {
-    auto piece = std::min<size_t>(size - sent, sizeof(kPadding));
-    messenger->Write(std::span(kPadding).first(piece));
-    sent += static_cast<uint32_t>(piece);
+    auto padding = std::min<size_t>(size - sent, sizeof(kPadding));
+    messenger->Write(std::span(kPadding).first(padding));
+    sent += static_cast<uint32_t>(padding);
   }
   messenger->End();
 }

@@ -3,19 +3,30 @@
 #ifndef EBBRT_UC_CONSOLEDESCRIPTOR_H_
 #define EBBRT_UC_CONSOLEDESCRIPTOR_H_
 
+#include <span>
+
 #include "files/Descriptor.h"
 #include "messenger/Frame.h"
+#include "uc/ConsoleRole.h"
 
 namespace ebbrt {
 
 class UnikernelContext;
 
+// Bytes in a UC's memory.
+struct UserBytes {
+  uint64_t address;
+  uint64_t size;
+};
+
 class ConsoleDescriptor : public Descriptor {
  public:
   // Sends bytes of the UC's memory; blocks while the host does not read.
-  virtual Result<size_t> SendFrom(uint64_t address, size_t size) = 0;
+  virtual Result<size_t> SendFrom(std::span<const UserBytes> pieces) = 0;
   // Fills the UC's memory with what the host sent; kAgain if there is nothing.
   virtual Result<size_t> ReceiveTo(uint64_t address, size_t size);
+
+  virtual ConsoleRole role() const = 0;
 
   Result<void> GetStat(abi::Stat& stat) const override;
 
@@ -23,9 +34,15 @@ class ConsoleDescriptor : public Descriptor {
   ConsoleDescriptor(UnikernelContext& uc, int flags)
       : Descriptor(Kind::kConsole, flags), uc_(uc) {}
 
-  // Sends `size` bytes of the UC's memory as the payload of one frame. Bytes
-  // that the UC took away meanwhile go out as zeroes.
-  void send(FrameType type, uint64_t id, uint64_t address, uint32_t size);
+  // How many bytes from the start of the pieces on, up to `limit`, the UC may
+  // read itself.
+  uint64_t count_readable(std::span<const UserBytes> pieces, uint64_t limit);
+
+  // Sends `size` bytes, those that lie behind the first `skip` of the pieces,
+  // as the payload of one frame. Bytes that the UC took away meanwhile go out
+  // as zeroes.
+  void send(FrameType type, uint64_t id, std::span<const UserBytes> pieces,
+            uint64_t skip, uint32_t size);
 
   UnikernelContext& uc_;
 };

@@ -10,7 +10,11 @@ class OutputStream final : public ConsoleDescriptor {
  public:
   OutputStream(UnikernelContext& uc, FrameType type);
 
-  Result<size_t> SendFrom(uint64_t address, size_t size) override;
+  Result<size_t> SendFrom(std::span<const UserBytes> pieces) override;
+  ConsoleRole role() const override {
+    return type_ == FrameType::kStdout ? ConsoleRole::kOutput
+                                       : ConsoleRole::kErrors;
+  }
   uint32_t Ready() const override { return abi::kPollOut; }
 
  private:

@@ -1,5 +1,13 @@
 #include "uc/RegionMap.h"
 
+ebbrt::RegionMap ebbrt::RegionMap::Clone() const {
+  RegionMap clone;
+  clone.regions_.Reserve(regions_.size());
+  for (const auto& region : regions_)
+    clone.regions_.PushBack(region);
+  return clone;
+}
+
 const ebbrt::Region* ebbrt::RegionMap::Find(uint64_t address) const {
   auto index = first_after(address);
   if (index == regions_.size() || regions_[index].start > address)

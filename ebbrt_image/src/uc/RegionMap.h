@@ -14,6 +14,8 @@ class RegionMap {
   // A UC cannot make the kernel keep more regions than this.
   static constexpr size_t kMaxRegions = 4096;
 
+  RegionMap Clone() const;
+
   // The region that holds `address`, or null.
   const Region* Find(uint64_t address) const;
 

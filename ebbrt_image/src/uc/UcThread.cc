@@ -24,6 +24,8 @@ constexpr uint64_t kFlagsInterrupt = 0x200;
 // What ring 3 may choose of its flags: CF PF AF ZF SF TF DF OF AC ID.
 constexpr uint64_t kFlagsUser = 0x240DD5;
 
+constexpr uint64_t kSystemCallSize = 2;  // bytes of the instruction
+
 // The state that FNINIT and the default MXCSR give.
 struct [[gnu::packed]] FpuImage {
   uint16_t control = 0x37F;
@@ -45,6 +47,13 @@ ebbrt::UcThread::UcThread(UnikernelContext& uc, uint32_t id)
   std::memset(fpu_, 0, sizeof(fpu_));
   FpuImage image;
   std::memcpy(fpu_, &image, sizeof(image));
+}
+
+ebbrt::UcThread::UcThread(UnikernelContext& uc, const ThreadState& state)
+    : uc_(uc), id_(static_cast<uint32_t>(state.id)), fs_base_(state.fs_base),
+      gs_base_(state.gs_base), clear_child_tid_(state.clear_child_tid),
+      signal_mask_(state.signal_mask), start_frame_(state.frame) {
+  std::memcpy(fpu_, state.fpu, sizeof(fpu_));
 }
 
 ebbrt::UcThread::~UcThread() {
@@ -80,9 +89,31 @@ void ebbrt::UcThread::set_gs_base(uint64_t address) {
   msr::Write(msr::kKernelGsBase, address);
 }
 
-void ebbrt::UcThread::CopyRegistersTo(UcThread& child) {
+ebbrt::Result<ebbrt::ThreadState> ebbrt::UcThread::Capture() {
+  if (call_ == Call::kCommitted)
+    return Errno::kBusy;
+  ThreadState state;
+  // Before it ran for the first time, its frame is not on a stack yet.
+  state.frame = stack_top_ ? frame() : start_frame_;
+  if (call_ == Call::kRestartable)
+    state.frame.rip -= kSystemCallSize;
+  state.fs_base = fs_base_;
+  state.gs_base = gs_base_;
+  state.clear_child_tid = clear_child_tid_;
+  state.signal_mask = signal_mask_;
+  state.id = id_;
+  save_fpu();
+  std::memcpy(state.fpu, fpu_, sizeof(fpu_));
+  return state;
+}
+
+void ebbrt::UcThread::save_fpu() {
   if (cpu::Current().fpu_owner == this)
     asm volatile("fxsave64 %0" : "=m"(fpu_));
+}
+
+void ebbrt::UcThread::CopyRegistersTo(UcThread& child) {
+  save_fpu();
   std::memcpy(child.fpu_, fpu_, sizeof(fpu_));
   child.fs_base_ = fs_base_;
   child.gs_base_ = gs_base_;

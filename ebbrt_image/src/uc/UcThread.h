@@ -8,6 +8,8 @@
 #include "arch/TrapFrame.h"
 #include "event/EventManager.h"
 #include "lib/IntrusiveList.h"
+#include "lib/Result.h"
+#include "uc/ThreadState.h"
 
 namespace ebbrt {
 
@@ -16,10 +18,23 @@ class UnikernelContext;
 class UcThread : public IntrusiveListHook<UcThread> {
  public:
   UcThread(UnikernelContext& uc, uint32_t id);
+  // A thread as it was captured; Resume starts it.
+  UcThread(UnikernelContext& uc, const ThreadState& state);
   ~UcThread();
 
   // Queues the thread to start with these registers.
   void Start(const TrapFrame& frame);
+  void Resume() { Start(start_frame_); }
+
+  // What a snapshot needs of a thread that is not running now. kBusy while it
+  // is in the middle of a transfer that cannot be made anew.
+  Result<ThreadState> Capture();
+
+  // Brackets of a system call: in between, the call can be made anew.
+  void EnterCall() { call_ = Call::kRestartable; }
+  void LeaveCall() { call_ = Call::kNone; }
+  // A part of the call is done for good.
+  void CommitCall() { call_ = Call::kCommitted; }
 
   // The thread that entered the kernel last on this core.
   static UcThread& Current();
@@ -51,8 +66,11 @@ class UcThread : public IntrusiveListHook<UcThread> {
  private:
   static constexpr uint64_t kSlice = 5000000;  // ns
 
+  enum class Call { kNone, kRestartable, kCommitted };
+
   void run();
   void load();
+  void save_fpu();
 
   UnikernelContext& uc_;
   uint32_t id_;
@@ -62,8 +80,9 @@ class UcThread : public IntrusiveListHook<UcThread> {
   uint64_t clear_child_tid_ = 0;
   uint64_t signal_mask_ = 0;
   uint64_t slice_start_ = 0;
+  Call call_ = Call::kNone;
   TrapFrame start_frame_ = {};
-  alignas(16) std::byte fpu_[512];
+  alignas(16) std::byte fpu_[ThreadState::kFpuSize];
 };
 
 namespace uc_thread {

@@ -4,22 +4,28 @@
 
 #include "arch/Clock.h"
 #include "arch/DebugConsole.h"
-#include "entropy/Entropy.h"
 #include "files/Device.h"
 #include "lib/Format.h"
+#include "uc/ConsoleRole.h"
 #include "uc/ElfLoader.h"
 #include "uc/OutputStream.h"
 
 namespace {
 
 constexpr int kChannelNumber = 3;
-constexpr uint64_t kMaxFiles = 4096;
 constexpr std::string_view kExecutable = "/bin/python";
 constexpr uint64_t kMillisecond = 1000000;
 
-void FillRandom(std::span<std::byte> bytes) {
-  ebbrt::entropy->Read(bytes);
-}
+// Puts what needs no UC in place of the consoles of a captured one.
+class PrototypeConsoles final : public ebbrt::ConsoleFactory {
+ public:
+  ebbrt::RefPtr<ebbrt::Descriptor>
+  CloneConsole(const ebbrt::Descriptor& source) override {
+    auto& console = static_cast<const ebbrt::ConsoleDescriptor&>(source);
+    return ebbrt::MakeRef<ebbrt::ConsolePrototype>(console.role(),
+                                                   console.flags());
+  }
+};
 
 }  // namespace
 
@@ -35,6 +41,8 @@ const char* ebbrt::Name(EndKind kind) {
     return "memory-limit";
   case EndKind::kTimeout:
     return "timeout";
+  case EndKind::kStopped:
+    return "stopped";
   }
   kabort("no such end");
 }
@@ -43,22 +51,37 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
                                           const Archive& archive,
                                           UcObserver& observer)
     : id_(id), limits_(limits), archive_(archive), observer_(observer),
-      space_(limits.frames),
-      files_(MakeRef<FileSystem>(
-          archive,
-          MakeRef<TmpStorage>(tmp_pages_, &clock::Wall,
-                              TmpStorage::Limits{limits.tmp_pages, kMaxFiles}),
-          &FillRandom, kExecutable)),
-      directory_(files_->root()), descriptors_(limits.descriptors),
-      channel_(MakeRef<Channel>(*this)), run_timer_(*this) {
+      space_(limits.frames), consoles_(*this),
+      channel_(MakeRef<Channel>(*this)),
+      files_(archive, kExecutable, {limits.tmp_pages, limits.descriptors}),
+      run_timer_(*this) {
   auto install = [this](int number, RefPtr<Descriptor> descriptor) {
-    auto set = descriptors_.Set(number, std::move(descriptor), false);
+    auto set = descriptors().Set(number, std::move(descriptor), false);
     kbugon(!set, "no room for descriptor %d", number);
   };
   install(0, MakeRef<NullDevice>(abi::kOpenReadOnly));
   install(1, MakeRef<OutputStream>(*this, FrameType::kStdout));
   install(2, MakeRef<OutputStream>(*this, FrameType::kStderr));
   install(kChannelNumber, channel_);
+}
+
+ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
+                                          const Archive& archive,
+                                          UcObserver& observer,
+                                          RefPtr<Snapshot> origin)
+    : id_(id), limits_(limits), archive_(archive), observer_(observer),
+      origin_(std::move(origin)), space_(limits.frames, origin_->memory()),
+      consoles_(*this), channel_(MakeRef<Channel>(*this)),
+      files_(*origin_->state().files, consoles_), run_timer_(*this) {
+  const auto& state = origin_->state();
+  break_start_ = state.break_start;
+  break_end_ = state.break_end;
+  next_thread_id_ = state.next_thread_id;
+  signals_ = state.signals;
+  for (const auto& thread : state.threads) {
+    threads_.PushBack(*new UcThread(*this, thread));
+    ++thread_count_;
+  }
 }
 
 ebbrt::UnikernelContext::~UnikernelContext() {
@@ -85,6 +108,49 @@ ebbrt::UnikernelContext::Start(std::string_view path,
     return Errno::kAgain;
   thread->Start(frame);
   return {};
+}
+
+void ebbrt::UnikernelContext::Resume() {
+  for (auto& thread : threads_)
+    thread.Resume();
+}
+
+ebbrt::Result<ebbrt::RefPtr<ebbrt::Snapshot>>
+ebbrt::UnikernelContext::Capture(uint32_t snapshot_id) {
+  if (ended_ || request_ != 0 || channel_->waiting())
+    return Errno::kBusy;
+  UcState state;
+  for (auto& thread : threads_) {
+    auto captured = thread.Capture();
+    if (!captured)
+      return captured.error();
+    state.threads.PushBack(*captured);
+  }
+  state.break_start = break_start_;
+  state.break_end = break_end_;
+  state.next_thread_id = next_thread_id_;
+  state.signals = signals_;
+  PrototypeConsoles prototypes;
+  state.files = std::make_unique<UcFiles>(files_, prototypes);
+  auto memory = space_.Capture();
+  if (!memory)
+    return Errno::kNoMemory;
+  origin_ = MakeRef<Snapshot>(snapshot_id, std::move(origin_),
+                              std::move(memory), std::move(state));
+  return origin_;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::UnikernelContext::Consoles::CloneConsole(const Descriptor& source) {
+  switch (static_cast<const ConsolePrototype&>(source).role()) {
+  case ConsoleRole::kOutput:
+    return MakeRef<OutputStream>(uc_, FrameType::kStdout);
+  case ConsoleRole::kErrors:
+    return MakeRef<OutputStream>(uc_, FrameType::kStderr);
+  case ConsoleRole::kChannel:
+    return uc_.channel_;
+  }
+  kabort("no such console");
 }
 
 ebbrt::UcThread* ebbrt::UnikernelContext::AddThread() {

@@ -9,16 +9,15 @@
 
 #include "event/Timer.h"
 #include "event/WaitQueue.h"
-#include "files/DescriptorTable.h"
-#include "files/FileSystem.h"
 #include "lib/IntrusiveList.h"
 #include "lib/RefCounted.h"
-#include "lib/String.h"
 #include "messenger/Frame.h"
 #include "uc/AddressSpace.h"
 #include "uc/Channel.h"
 #include "uc/FutexTable.h"
-#include "uc/TmpPages.h"
+#include "uc/SignalActions.h"
+#include "uc/Snapshot.h"
+#include "uc/UcFiles.h"
 #include "uc/UcThread.h"
 
 namespace ebbrt {
@@ -31,7 +30,14 @@ struct UcLimits {
 };
 
 // Why a UC ended; the names are the error kinds of the wire format.
-enum class EndKind { kExit, kFault, kBadCall, kMemoryLimit, kTimeout };
+enum class EndKind {
+  kExit,
+  kFault,
+  kBadCall,
+  kMemoryLimit,
+  kTimeout,
+  kStopped,  // by the host
+};
 const char* Name(EndKind kind);
 
 // Its owner, who is told of the end and then deletes it.
@@ -45,6 +51,10 @@ class UnikernelContext {
  public:
   UnikernelContext(uint32_t id, const UcLimits& limits, const Archive& archive,
                    UcObserver& observer);
+  // A copy of the captured UC: it borrows all pages and has everything else of
+  // its own. Check valid(); Resume starts its threads.
+  UnikernelContext(uint32_t id, const UcLimits& limits, const Archive& archive,
+                   UcObserver& observer, RefPtr<Snapshot> origin);
   // Its threads have all ended.
   ~UnikernelContext();
 
@@ -53,11 +63,21 @@ class UnikernelContext {
                      std::span<const std::string_view> arguments,
                      std::span<const std::string_view> environment);
 
+  bool valid() const { return space_.valid(); }
+  void Resume();
+
+  // A snapshot of this UC, which goes on unharmed and borrows from it. To be
+  // called on its core from an event that is not of this UC. kBusy while a
+  // request runs or a transfer is half done, kNoMemory.
+  Result<RefPtr<Snapshot>> Capture(uint32_t snapshot_id);
+  // What it was deployed from or captured as last; null if neither.
+  const RefPtr<Snapshot>& origin() const { return origin_; }
+
   uint32_t id() const { return id_; }
   const UcLimits& limits() const { return limits_; }
   AddressSpace& space() { return space_; }
-  FileSystem& files() { return *files_; }
-  DescriptorTable& descriptors() { return descriptors_; }
+  UcFiles& files() { return files_; }
+  DescriptorTable& descriptors() { return files_.descriptors(); }
   FutexTable& futexes() { return futexes_; }
   Channel& channel() { return *channel_; }
 
@@ -65,12 +85,6 @@ class UnikernelContext {
   WaitQueue& io() { return io_; }
   // Where threads wait for nothing but time.
   WaitQueue& sleepers() { return sleepers_; }
-
-  // The current directory.
-  const Place& directory() const { return directory_; }
-  void set_directory(const Place& place) { directory_ = place; }
-  uint32_t umask() const { return umask_; }
-  void set_umask(uint32_t mask) { umask_ = mask; }
 
   // Heap top, for brk.
   uint64_t break_start() const { return break_start_; }
@@ -96,15 +110,7 @@ class UnikernelContext {
   EndKind end_kind() const { return end_kind_; }
   const char* end_message() const { return end_message_; }
 
-  // Disposition of each signal, as rt_sigaction gets and sets it.
-  struct SignalAction {
-    uint64_t handler = 0;
-    uint64_t flags = 0;
-    uint64_t restorer = 0;
-    uint64_t mask = 0;
-  };
-  static constexpr unsigned kSignals = 64;
-  SignalAction& signal_action(unsigned signal) { return actions_[signal - 1]; }
+  SignalActions& signals() { return signals_; }
 
   // True once per call number, for the log.
   bool FirstRefusal(uint64_t number);
@@ -119,25 +125,33 @@ class UnikernelContext {
     UnikernelContext& uc_;
   };
 
+  // Binds the consoles of a prototype to this UC.
+  class Consoles final : public ConsoleFactory {
+   public:
+    explicit Consoles(UnikernelContext& uc) : uc_(uc) {}
+    RefPtr<Descriptor> CloneConsole(const Descriptor& source) override;
+
+   private:
+    UnikernelContext& uc_;
+  };
+
   static constexpr uint64_t kRefusalWords = 8;
 
   uint32_t id_;
   UcLimits limits_;
   const Archive& archive_;
   UcObserver& observer_;
+  RefPtr<Snapshot> origin_;
   AddressSpace space_;
-  TmpPages tmp_pages_;
-  RefPtr<FileSystem> files_;
-  Place directory_;
-  DescriptorTable descriptors_;
+  Consoles consoles_;
   RefPtr<Channel> channel_;
+  UcFiles files_;
   FutexTable futexes_;
   WaitQueue io_;
   WaitQueue sleepers_;
   IntrusiveList<UcThread, UcThread> threads_;
   uint32_t thread_count_ = 0;
   uint32_t next_thread_id_ = 1;
-  uint32_t umask_ = 022;
   uint64_t break_start_ = 0;
   uint64_t break_end_ = 0;
   uint64_t request_ = 0;
@@ -146,7 +160,7 @@ class UnikernelContext {
   bool ended_ = false;
   EndKind end_kind_ = EndKind::kExit;
   char end_message_[200] = {};
-  SignalAction actions_[kSignals];
+  SignalActions signals_;
   uint64_t refused_[kRefusalWords] = {};
 };
 

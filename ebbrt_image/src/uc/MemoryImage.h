@@ -1,0 +1,55 @@
+// The memory of a snapshot: a page-table tree that nobody writes to, and which
+// of its pages the snapshot brought itself.
+#ifndef EBBRT_UC_MEMORYIMAGE_H_
+#define EBBRT_UC_MEMORYIMAGE_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "lib/Vector.h"
+#include "mm/KernelFrames.h"
+#include "mm/PageTableTree.h"
+#include "uc/RegionMap.h"
+
+namespace ebbrt {
+
+class MemoryImage {
+ public:
+  using Tree = PageTableTree<KernelFrames>;
+
+  // A page by its address, and the frame that holds it.
+  struct Page {
+    uint64_t address;
+    Pfn pfn;
+  };
+
+  // Empty; null if memory is short.
+  static std::unique_ptr<MemoryImage> Create(RegionMap regions);
+  ~MemoryImage();
+  MemoryImage(const MemoryImage&) = delete;
+  MemoryImage& operator=(const MemoryImage&) = delete;
+
+  // Takes over what `source` maps; its own pages become this image's, and
+  // `source` borrows them.
+  void Take(Tree& source);
+
+  // Makes `target`, an empty tree, a borrower. Cores may do so at the same
+  // time.
+  void ShareWith(Tree& target) { tree_.Share(target); }
+
+  const RegionMap& regions() const { return regions_; }
+  // What differs from the image that the source was deployed from.
+  const Vector<Page>& own_pages() const { return own_pages_; }
+
+ private:
+  MemoryImage(Pfn root, RegionMap regions)
+      : tree_(root), regions_(std::move(regions)) {}
+
+  Tree tree_;
+  RegionMap regions_;
+  Vector<Page> own_pages_;
+};
+
+}  // namespace ebbrt
+
+#endif  // EBBRT_UC_MEMORYIMAGE_H_

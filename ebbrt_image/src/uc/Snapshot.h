@@ -1,0 +1,39 @@
+// A captured UC: memory, threads and what the kernel keeps for it. UCs are
+// deployed from it on any core; it lives until the last of them and the last
+// snapshot taken from them are gone.
+#ifndef EBBRT_UC_SNAPSHOT_H_
+#define EBBRT_UC_SNAPSHOT_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "lib/RefCounted.h"
+#include "lib/Vector.h"
+#include "uc/MemoryImage.h"
+#include "uc/UcState.h"
+
+namespace ebbrt {
+
+class Snapshot : public AtomicRefCounted<Snapshot> {
+ public:
+  Snapshot(uint32_t id, RefPtr<Snapshot> parent,
+           std::unique_ptr<MemoryImage> memory, UcState state)
+      : id_(id), parent_(std::move(parent)), memory_(std::move(memory)),
+        state_(std::move(state)) {}
+
+  uint32_t id() const { return id_; }
+  // What the captured UC was deployed from; null for one that was booted.
+  const RefPtr<Snapshot>& parent() const { return parent_; }
+  MemoryImage& memory() { return *memory_; }
+  const UcState& state() const { return state_; }
+
+ private:
+  uint32_t id_;
+  RefPtr<Snapshot> parent_;
+  std::unique_ptr<MemoryImage> memory_;
+  UcState state_;
+};
+
+}  // namespace ebbrt
+
+#endif  // EBBRT_UC_SNAPSHOT_H_

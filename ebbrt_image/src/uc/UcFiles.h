@@ -1,0 +1,47 @@
+// The file side of a UC: names, descriptor numbers, current directory. A
+// snapshot keeps one too, as the prototype of its UCs' own.
+#ifndef EBBRT_UC_UCFILES_H_
+#define EBBRT_UC_UCFILES_H_
+
+#include <cstdint>
+
+#include "files/CloneMap.h"
+#include "files/DescriptorTable.h"
+#include "files/FileSystem.h"
+#include "uc/TmpPages.h"
+
+namespace ebbrt {
+
+class UcFiles {
+ public:
+  struct Limits {
+    uint64_t tmp_pages;
+    uint32_t descriptors;
+  };
+
+  // No number is open yet.
+  UcFiles(const Archive& archive, std::string_view executable, Limits limits);
+  // The same state, with descriptors of its own. `source` is only read, so
+  // cores may clone one prototype at the same time.
+  UcFiles(const UcFiles& source, ConsoleFactory& consoles);
+  UcFiles& operator=(const UcFiles&) = delete;
+
+  FileSystem& system() { return *system_; }
+  DescriptorTable& descriptors() { return descriptors_; }
+  const Place& directory() const { return directory_; }
+  void set_directory(const Place& place) { directory_ = place; }
+  uint32_t umask() const { return umask_; }
+  void set_umask(uint32_t mask) { umask_ = mask; }
+
+ private:
+  Limits limits_;
+  TmpPages pages_;
+  RefPtr<FileSystem> system_;
+  DescriptorTable descriptors_;
+  Place directory_;
+  uint32_t umask_ = 022;
+};
+
+}  // namespace ebbrt
+
+#endif  // EBBRT_UC_UCFILES_H_
