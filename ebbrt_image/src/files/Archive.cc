@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "files/Abi.h"
+#include "files/Path.h"
 #include "lib/Assert.h"
 #include "lib/Crc32.h"
 
@@ -15,16 +16,6 @@ constexpr std::uint64_t kPageSize = 4096;
 bool within(std::uint64_t offset, std::uint64_t size, std::uint64_t low,
             std::uint64_t high) {
   return offset >= low && offset <= high && size <= high - offset;
-}
-
-bool good_name(std::string_view name) {
-  if (name.empty() || name.size() > ebbrt::abi::kMaxName)
-    return false;
-  if (name == "." || name == "..")
-    return false;
-  return std::all_of(name.begin(), name.end(), [](char character) {
-    return character != '/' && character != '\0';
-  });
 }
 
 std::uint32_t compute_check(ebbrt::ArchiveHeader header,
@@ -73,6 +64,7 @@ ebbrt::Archive::Open(std::span<const std::byte> image) {
       header.names_size};
   archive.data_offset_ = header.data_offset;
   archive.modified_ = header.modified;
+  archive.check_ = header.check;
   if (!archive.check_entries())
     return Errno::kBadMessage;
   return archive;
@@ -93,7 +85,7 @@ bool ebbrt::Archive::check_entries() const {
       return false;
     if (!within(entry.name_offset, entry.name_size, 0, names_.size()))
       return false;
-    if (index != kRoot && !good_name(name(index)))
+    if (index != kRoot && !IsFileName(name(index)))
       return false;
     switch (entry.mode & abi::kModeTypeMask) {
     case abi::kModeDirectory:

@@ -24,6 +24,8 @@ class Archive {
 
   std::uint32_t entry_count() const { return entries_.size(); }
   std::int64_t modified() const { return modified_; }
+  // Of names and places of all files; two archives differ in it.
+  std::uint32_t check() const { return check_; }
   const ArchiveEntry& entry(std::uint32_t index) const;
   std::string_view name(std::uint32_t index) const;
   bool is_directory(std::uint32_t index) const;
@@ -44,6 +46,7 @@ class Archive {
   std::string_view names_;
   std::uint64_t data_offset_ = 0;
   std::int64_t modified_ = 0;
+  std::uint32_t check_ = 0;
 };
 
 }  // namespace ebbrt

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "files/Place.h"
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
 
 namespace {
 
@@ -20,6 +22,24 @@ ebbrt::ArchiveFile::ArchiveFile(const ArchiveFile& source)
 
 ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::ArchiveFile::DoClone(CloneMap&) const {
   return RefPtr<ArchiveFile>::Adopt(new ArchiveFile(*this));
+}
+
+ebbrt::StateKind ebbrt::ArchiveFile::Save(StateWriter&,
+                                          StateBuffer& body) const {
+  body.Add32(index_);
+  body.Add64(position());
+  return StateKind::kArchiveFile;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::ArchiveFile::Load(StateReader& reader, StateCursor& body, int flags) {
+  auto& archive = reader.host().archive;
+  auto index = body.Take32();
+  if (index >= archive.entry_count() || archive.is_directory(index))
+    return nullptr;
+  auto file = MakeRef<ArchiveFile>(archive, index, flags);
+  file->LoadPosition(body);
+  return file;
 }
 
 std::uint64_t ebbrt::ArchiveFile::size() const {

@@ -11,6 +11,8 @@ class ArchiveFile : public FileDescriptor {
  public:
   // `index` is that of a file. `archive` must outlive this object.
   ArchiveFile(const Archive& archive, std::uint32_t index, int flags);
+  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
+                                 int flags);
 
   Result<void> GetStat(abi::Stat& stat) const override;
   Result<FilePage> PageAt(std::uint64_t index) const override;
@@ -22,6 +24,7 @@ class ArchiveFile : public FileDescriptor {
   explicit ArchiveFile(const ArchiveFile& source);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
   std::uint64_t size() const override;
   Result<std::size_t> DoPRead(std::span<std::byte> bytes,
                               std::uint64_t offset) override;

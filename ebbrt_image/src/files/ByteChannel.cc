@@ -1,25 +1,29 @@
 #include "files/ByteChannel.h"
 
 #include "files/Abi.h"
+#include "lib/Assert.h"
+
+ebbrt::RefPtr<ebbrt::ByteChannel>
+ebbrt::ByteChannel::RestoreWithoutEnds(std::span<const std::byte> bytes,
+                                       std::uint32_t activity) {
+  auto channel = MakeRef<ByteChannel>();
+  auto written = channel->buffer_.Write(bytes);
+  kassert(written == bytes.size());
+  channel->reader_open_ = false;
+  channel->writer_open_ = false;
+  channel->activity_ = activity;
+  return channel;
+}
 
 ebbrt::RefPtr<ebbrt::ByteChannel> ebbrt::ByteChannel::CloneWithoutEnds() const {
-  auto clone = MakeRef<ByteChannel>();
   Vector<std::byte> bytes;
+  CopyTo(bytes);
+  return RestoreWithoutEnds(bytes, activity_);
+}
+
+void ebbrt::ByteChannel::CopyTo(Vector<std::byte>& bytes) const {
   bytes.Resize(buffer_.size());
   buffer_.Peek(bytes);
-  clone->buffer_.Write(bytes);
-  clone->reader_open_ = false;
-  clone->writer_open_ = false;
-  clone->activity_ = activity_;
-  return clone;
-}
-
-void ebbrt::ByteChannel::OpenReaderAs(const ByteChannel& source) {
-  reader_open_ = source.reader_open_;
-}
-
-void ebbrt::ByteChannel::OpenWriterAs(const ByteChannel& source) {
-  writer_open_ = source.writer_open_;
 }
 
 ebbrt::Result<std::size_t>

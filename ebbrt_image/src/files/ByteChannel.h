@@ -19,11 +19,15 @@ class ByteChannel : public RefCounted<ByteChannel> {
 
   ByteChannel() = default;
 
-  // The same bytes, but nobody at either end: the clones of the ends come with
-  // OpenReaderAs and OpenWriterAs. An end that is not cloned stays closed.
+  // A channel with nobody at either end yet; those who come say whether theirs
+  // is still open. If nobody comes, an end stays closed.
+  static RefPtr<ByteChannel>
+  RestoreWithoutEnds(std::span<const std::byte> bytes, std::uint32_t activity);
   RefPtr<ByteChannel> CloneWithoutEnds() const;
-  void OpenReaderAs(const ByteChannel& source);
-  void OpenWriterAs(const ByteChannel& source);
+  void RestoreReader(bool open) { reader_open_ = open; }
+  void RestoreWriter(bool open) { writer_open_ = open; }
+  // All that is to be read.
+  void CopyTo(Vector<std::byte>& bytes) const;
 
   // 0 at the end; kAgain while there may be more.
   Result<std::size_t> Read(std::span<std::byte> bytes);

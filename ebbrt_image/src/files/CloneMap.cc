@@ -27,6 +27,11 @@ ebbrt::CloneMap::Clone(const Descriptor& source) {
   return clone;
 }
 
+ebbrt::Descriptor* ebbrt::CloneMap::Find(const Descriptor& source) const {
+  auto known = descriptors_.Find(key_of(&source));
+  return known == nullptr ? nullptr : known->get();
+}
+
 ebbrt::RefPtr<ebbrt::ByteChannel>
 ebbrt::CloneMap::Clone(const ByteChannel& source) {
   auto known = channels_.Find(key_of(&source));

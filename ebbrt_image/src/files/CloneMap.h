@@ -40,7 +40,8 @@ class FileSystem;
 class ConsoleFactory {
  public:
   // The counterpart of `source`, which is of Kind::kConsole, in the new UC.
-  // Called once for every description. Never null.
+  // Called once for every description. Never null. Status flags are set after
+  // that.
   virtual RefPtr<Descriptor> CloneConsole(const Descriptor& source) = 0;
 
  protected:
@@ -55,7 +56,10 @@ class CloneMap {
   CloneMap& operator=(const CloneMap&) = delete;
   ~CloneMap();
 
+  // What an epoll set watches is to be cloned before it.
   RefPtr<Descriptor> Clone(const Descriptor& source);
+  // Null when there is no clone yet.
+  Descriptor* Find(const Descriptor& source) const;
   // With the ends not yet open: each end opens its own.
   RefPtr<ByteChannel> Clone(const ByteChannel& source);
   // With all that is below it.

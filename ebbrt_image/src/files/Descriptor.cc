@@ -1,6 +1,7 @@
 #include "files/Descriptor.h"
 
 #include "files/CloneMap.h"
+#include "files/StateWriter.h"
 #include "lib/Assert.h"
 
 namespace {
@@ -27,7 +28,16 @@ ebbrt::Descriptor::~Descriptor() {
 ebbrt::RefPtr<ebbrt::Descriptor>
 ebbrt::Descriptor::DoClone(CloneMap& map) const {
   kbugon(kind_ != Kind::kConsole, "a kind of descriptor that cannot be cloned");
-  return map.consoles().CloneConsole(*this);
+  auto clone = map.consoles().CloneConsole(*this);
+  clone->set_flags(flags_);
+  return clone;
+}
+
+ebbrt::StateKind ebbrt::Descriptor::Save(StateWriter& writer,
+                                         StateBuffer& body) const {
+  kbugon(kind_ != Kind::kConsole, "a kind of descriptor that cannot be saved");
+  writer.consoles().WriteConsole(*this, body);
+  return StateKind::kConsole;
 }
 
 void ebbrt::Descriptor::set_flags(int flags) {

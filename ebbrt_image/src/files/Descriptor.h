@@ -22,6 +22,11 @@ namespace ebbrt {
 
 class CloneMap;
 class Place;
+class StateBuffer;
+class StateCursor;
+class StateReader;
+class StateWriter;
+enum class StateKind : std::uint8_t;
 
 // Told when the descriptor it watches goes away. Holds no reference: watching a
 // pipe must not keep its end open.
@@ -112,6 +117,10 @@ class Descriptor : public RefCounted<Descriptor> {
   // source's reference counts. A console, which is bound to its UC, leaves it
   // to the map's ConsoleFactory; every other kind overrides it.
   virtual RefPtr<Descriptor> DoClone(CloneMap& map) const;
+  // For StateWriter: adds the state to `body`. What it wrote, the Load function
+  // of the same class reads, which gives null for what makes no sense. A
+  // console leaves it to the writer's ConsoleWriter.
+  virtual StateKind Save(StateWriter& writer, StateBuffer& body) const;
 
   virtual Result<std::size_t> DoRead(std::span<std::byte> bytes);
   virtual Result<std::size_t> DoWrite(std::span<const std::byte> bytes);
@@ -123,6 +132,7 @@ class Descriptor : public RefCounted<Descriptor> {
 
  private:
   friend class CloneMap;
+  friend class StateWriter;
 
   Kind kind_;
   int flags_;

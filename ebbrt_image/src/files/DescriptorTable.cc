@@ -8,11 +8,17 @@ void ebbrt::DescriptorTable::CloneFrom(const DescriptorTable& source,
                                        CloneMap& map) {
   CloseAll();
   slots_.Resize(source.slots_.size());
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    auto& old = source.slots_[i];
-    if (old.descriptor)
-      slots_[i] = {map.Clone(*old.descriptor), old.close_on_exec};
-  }
+  auto clone = [&](bool epoll_sets) {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      auto& old = source.slots_[i];
+      if (old.descriptor &&
+          (old.descriptor->kind() == Descriptor::Kind::kEpoll) == epoll_sets)
+        slots_[i] = {map.Clone(*old.descriptor), old.close_on_exec};
+    }
+  };
+  clone(false);
+  // These refer to others.
+  clone(true);
   open_count_ = source.open_count_;
 }
 

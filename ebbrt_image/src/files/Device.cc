@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "files/Place.h"
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
 
 void ebbrt::FillStat(DeviceNumber number, abi::Stat& stat) {
   constexpr std::uint32_t kPermissions = 0666;
@@ -15,6 +17,26 @@ void ebbrt::FillStat(DeviceNumber number, abi::Stat& stat) {
   stat.links = 1;
   stat.special_device = static_cast<std::uint64_t>(number);
   stat.block_size = kBlockSize;
+}
+
+ebbrt::StateKind ebbrt::Device::Save(StateWriter&, StateBuffer& body) const {
+  body.Add32(static_cast<std::uint32_t>(number_));
+  return StateKind::kDevice;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::Device::Load(StateReader& reader, StateCursor& body, int flags) {
+  auto number = static_cast<DeviceNumber>(body.Take32());
+  switch (number) {
+  case DeviceNumber::kNull:
+    return MakeRef<NullDevice>(flags);
+  case DeviceNumber::kZero:
+    return MakeRef<ZeroDevice>(flags);
+  case DeviceNumber::kRandom:
+  case DeviceNumber::kUrandom:
+    return MakeRef<RandomDevice>(number, reader.host().random, flags);
+  }
+  return nullptr;
 }
 
 ebbrt::Result<std::uint64_t> ebbrt::Device::Seek(std::int64_t, int) {

@@ -19,6 +19,9 @@ void FillStat(DeviceNumber number, abi::Stat& stat);
 // Takes all that is written; seeking stays where it is.
 class Device : public Descriptor {
  public:
+  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
+                                 int flags);
+
   Result<std::uint64_t> Seek(std::int64_t offset, int whence) override;
   Result<void> GetStat(abi::Stat& stat) const override;
 
@@ -27,6 +30,8 @@ class Device : public Descriptor {
       : Descriptor(Kind::kDevice, flags), number_(number) {}
   explicit Device(const Device& source)
       : Descriptor(source), number_(source.number_) {}
+
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
 
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
   Result<std::size_t> DoPRead(std::span<std::byte> bytes,

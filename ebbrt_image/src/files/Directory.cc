@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "files/CloneMap.h"
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
 
 ebbrt::Directory::Directory(RefPtr<FileSystem> file_system, Place place,
                             int flags)
@@ -16,6 +18,22 @@ ebbrt::Directory::Directory(const Directory& source, CloneMap& map)
 ebbrt::RefPtr<ebbrt::Descriptor>
 ebbrt::Directory::DoClone(CloneMap& map) const {
   return RefPtr<Directory>::Adopt(new Directory(*this, map));
+}
+
+ebbrt::StateKind ebbrt::Directory::Save(StateWriter& writer,
+                                        StateBuffer& body) const {
+  writer.AddPlace(body, place_);
+  body.Add64(cookie_);
+  return StateKind::kDirectory;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::Directory::Load(StateReader& reader, StateCursor& body, int flags) {
+  auto directory =
+      MakeRef<Directory>(reader.files(), reader.TakeDirectory(body), flags);
+  directory->cookie_ = body.Take64();
+  body.Expect(directory->cookie_ <= INT64_MAX);
+  return directory;
 }
 
 ebbrt::Result<std::uint64_t> ebbrt::Directory::Seek(std::int64_t offset,

@@ -11,6 +11,8 @@ namespace ebbrt {
 class Directory : public Descriptor {
  public:
   Directory(RefPtr<FileSystem> file_system, Place place, int flags);
+  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
+                                 int flags);
 
   // Positions are 0 and those that ReadDirectory gave.
   Result<std::uint64_t> Seek(std::int64_t offset, int whence) override;
@@ -26,6 +28,7 @@ class Directory : public Descriptor {
   Directory(const Directory& source, CloneMap& map);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
   Result<std::size_t> DoPRead(std::span<std::byte> bytes,
                               std::uint64_t offset) override;

@@ -1,6 +1,8 @@
 #include "files/Epoll.h"
 
 #include "files/CloneMap.h"
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
 
 namespace {
 
@@ -28,6 +30,22 @@ class ebbrt::Epoll::Interest final : public DescriptorWatch,
   }
 
   const Descriptor& descriptor() const { return descriptor_; }
+
+  void Save(std::uint32_t descriptor, StateBuffer& body) const {
+    body.Add32(static_cast<std::uint32_t>(number_));
+    body.Add32(descriptor);
+    body.Add32(event_.events);
+    body.Add64(event_.data);
+    body.Add32(seen_);
+    body.Add32(seen_activity_);
+  }
+  // What follows number and descriptor.
+  void Load(StateCursor& body) {
+    event_.events = body.Take32();
+    event_.data = body.Take64();
+    seen_ = body.Take32();
+    seen_activity_ = body.Take32();
+  }
 
   bool Means(int number, const Descriptor& descriptor) const {
     return number_ == number && &descriptor_ == &descriptor;
@@ -85,18 +103,45 @@ class ebbrt::Epoll::Interest final : public DescriptorWatch,
 
 ebbrt::Epoll::Epoll() : Descriptor(Kind::kEpoll, abi::kOpenReadWrite) {}
 
-ebbrt::Epoll::Epoll(const Epoll& source, CloneMap& map)
-    : Descriptor(source), count_(source.count_) {
+ebbrt::Epoll::Epoll(const Epoll& source, CloneMap& map) : Descriptor(source) {
   for (auto& interest : source.interests_) {
-    // The map holds on to the clone. If nothing else does in the end, the
-    // interest goes with it.
-    auto watched = map.Clone(interest.descriptor());
+    auto watched = map.Find(interest.descriptor());
+    // No number leads to it: closed but for a call that still borrows it.
+    if (watched == nullptr)
+      continue;
     interests_.PushBack(*new Interest(interest, *this, *watched));
+    ++count_;
   }
 }
 
 ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::Epoll::DoClone(CloneMap& map) const {
   return RefPtr<Epoll>::Adopt(new Epoll(*this, map));
+}
+
+ebbrt::StateKind ebbrt::Epoll::Save(StateWriter& writer,
+                                    StateBuffer& body) const {
+  for (auto& interest : interests_) {
+    auto descriptor = writer.Find(interest.descriptor());
+    if (descriptor != nullptr)
+      interest.Save(*descriptor, body);
+  }
+  return StateKind::kEpoll;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::Epoll::Load(StateReader& reader, StateCursor& body, int flags) {
+  if ((flags & abi::kOpenAccessMask) != abi::kOpenReadWrite)
+    return nullptr;
+  auto epoll = MakeRef<Epoll>();
+  epoll->set_flags(flags);
+  while (body.ok() && !body.complete()) {
+    auto number = static_cast<int>(body.Take32());
+    auto watched = reader.TakeDescriptor(body);
+    if (!watched || !epoll->Add(number, *watched, {}).ok())
+      return nullptr;
+    epoll->interests_.back().Load(body);
+  }
+  return epoll;
 }
 
 ebbrt::Epoll::~Epoll() {

@@ -18,6 +18,8 @@ class Epoll : public Descriptor {
 
   Epoll();
   ~Epoll() override;
+  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
+                                 int flags);
 
   // epoll_ctl. An interest is known by the number it was registered under and
   // what the number meant then.
@@ -40,6 +42,7 @@ class Epoll : public Descriptor {
   Epoll(const Epoll& source, CloneMap& map);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
 
  private:
   class Interest;

@@ -2,6 +2,9 @@
 
 #include <cstring>
 
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
+
 namespace {
 
 constexpr std::uint64_t kMaxCount = UINT64_MAX - 1;
@@ -18,6 +21,26 @@ ebbrt::EventFd::EventFd(const EventFd& source)
 
 ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::EventFd::DoClone(CloneMap&) const {
   return RefPtr<EventFd>::Adopt(new EventFd(*this));
+}
+
+ebbrt::StateKind ebbrt::EventFd::Save(StateWriter&, StateBuffer& body) const {
+  body.Add64(count_);
+  body.Add8(semaphore_ ? 1 : 0);
+  body.Add32(activity_);
+  return StateKind::kEventFd;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::EventFd::Load(StateCursor& body,
+                                                      int flags) {
+  auto count = body.Take64();
+  auto semaphore = body.TakeBool();
+  if (count > kMaxCount ||
+      (flags & abi::kOpenAccessMask) != abi::kOpenReadWrite)
+    return nullptr;
+  auto event = MakeRef<EventFd>(0, semaphore, flags);
+  event->count_ = count;
+  event->activity_ = body.Take32();
+  return event;
 }
 
 ebbrt::Result<void> ebbrt::EventFd::GetStat(abi::Stat& stat) const {

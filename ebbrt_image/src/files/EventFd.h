@@ -11,6 +11,7 @@ class EventFd : public Descriptor {
   // A semaphore gives one with every read, any other event all it has.
   // `status`: kOpenNonBlock or 0.
   EventFd(std::uint32_t count, bool semaphore, int status);
+  static RefPtr<Descriptor> Load(StateCursor& body, int flags);
 
   Result<void> GetStat(abi::Stat& stat) const override;
   std::uint32_t Ready() const override;
@@ -20,6 +21,7 @@ class EventFd : public Descriptor {
   explicit EventFd(const EventFd& source);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
 

@@ -1,5 +1,7 @@
 #include "files/FileDescriptor.h"
 
+#include "files/StateCursor.h"
+
 ebbrt::Result<std::uint64_t> ebbrt::FileDescriptor::Seek(std::int64_t offset,
                                                          int whence) {
   std::uint64_t base;
@@ -23,6 +25,11 @@ ebbrt::Result<std::uint64_t> ebbrt::FileDescriptor::Seek(std::int64_t offset,
     return Errno::kInvalid;
   position_ = static_cast<std::uint64_t>(target);
   return position_;
+}
+
+void ebbrt::FileDescriptor::LoadPosition(StateCursor& body) {
+  position_ = body.Take64();
+  body.Expect(position_ <= INT64_MAX);
 }
 
 ebbrt::Result<std::size_t> ebbrt::FileDescriptor::Available() const {

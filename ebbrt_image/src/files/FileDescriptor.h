@@ -20,6 +20,10 @@ class FileDescriptor : public Descriptor {
 
   virtual std::uint64_t size() const = 0;
 
+  std::uint64_t position() const { return position_; }
+  // Takes the position off `body`, which fails if there cannot be such one.
+  void LoadPosition(StateCursor& body);
+
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
 

@@ -20,25 +20,32 @@ bool names_directory_itself(std::string_view name) {
 
 }  // namespace
 
+ebbrt::FileSystem::FileSystem(const Archive& archive, TmpFs tmp,
+                              RandomDevice::Fill random,
+                              std::string_view executable)
+    : archive_(archive), tmp_(std::move(tmp)),
+      tree_(archive, tmp_.root(), executable), random_(random) {}
+
 ebbrt::FileSystem::FileSystem(const Archive& archive,
                               RefPtr<TmpStorage> storage,
                               RandomDevice::Fill random,
                               std::string_view executable)
-    : archive_(archive), tmp_(std::move(storage)),
-      tree_(archive, tmp_.root(), executable), random_(random) {}
+    : FileSystem(archive, TmpFs(std::move(storage)), random, executable) {}
 
-ebbrt::FileSystem::FileSystem(const FileSystem& source, TmpFs tmp)
-    : archive_(source.archive_), tmp_(std::move(tmp)),
-      tree_(archive_, tmp_.root(), source.tree_.executable()),
-      random_(source.random_) {}
+ebbrt::RefPtr<ebbrt::FileSystem>
+ebbrt::FileSystem::Restore(const Archive& archive, RefPtr<TmpStorage> storage,
+                           RefPtr<TmpInode> root, RandomDevice::Fill random,
+                           std::string_view executable) {
+  return RefPtr<FileSystem>::Adopt(new FileSystem(
+      archive, TmpFs(std::move(storage), std::move(root)), random, executable));
+}
 
 ebbrt::RefPtr<ebbrt::FileSystem>
 ebbrt::FileSystem::Clone(CloneMap& map, RefPtr<TmpStorage> storage) const {
   map.SetStorage(storage);
-  auto root = map.Clone(*tmp_.root());
   storage->ContinueNumbers(tmp_.storage().last_number());
-  auto clone = RefPtr<FileSystem>::Adopt(
-      new FileSystem(*this, TmpFs(std::move(storage), std::move(root))));
+  auto clone = Restore(archive_, std::move(storage), map.Clone(*tmp_.root()),
+                       random_, tree_.executable());
   map.SetFileSystem(clone);
   return clone;
 }

@@ -25,6 +25,12 @@ class FileSystem : public RefCounted<FileSystem> {
   FileSystem(const Archive& archive, RefPtr<TmpStorage> storage,
              RandomDevice::Fill random, std::string_view executable);
 
+  // For StateReader: `root` is the tree of /tmp, in `storage`.
+  static RefPtr<FileSystem> Restore(const Archive& archive,
+                                    RefPtr<TmpStorage> storage,
+                                    RefPtr<TmpInode> root,
+                                    RandomDevice::Fill random,
+                                    std::string_view executable);
   // For `map`'s new UC: the same names, with their files in `storage`, whose
   // limits only bound what comes after.
   RefPtr<FileSystem> Clone(CloneMap& map, RefPtr<TmpStorage> storage) const;
@@ -66,7 +72,8 @@ class FileSystem : public RefCounted<FileSystem> {
                         const abi::TimeSpec& modified);
 
  private:
-  FileSystem(const FileSystem& source, TmpFs tmp);
+  FileSystem(const Archive& archive, TmpFs tmp, RandomDevice::Fill random,
+             std::string_view executable);
 
   // The directory of /tmp in which `target` can be made or removed.
   Result<RefPtr<TmpInode>>

@@ -38,6 +38,7 @@ class NameTree {
            std::string_view executable);
 
   Place root() const { return Place::InArchive(Archive::kRoot); }
+  const Archive& archive() const { return archive_; }
   std::string_view executable() const { return executable_; }
 
   // Paths that are not absolute begin at `start`. `follow` says what to do with

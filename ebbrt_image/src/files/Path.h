@@ -2,9 +2,23 @@
 #ifndef EBBRT_FILES_PATH_H_
 #define EBBRT_FILES_PATH_H_
 
+#include <algorithm>
 #include <string_view>
 
+#include "files/Abi.h"
+
 namespace ebbrt {
+
+// Can a directory have an entry of this name?
+inline bool IsFileName(std::string_view name) {
+  if (name.empty() || name.size() > abi::kMaxName)
+    return false;
+  if (name == "." || name == "..")
+    return false;
+  return std::all_of(name.begin(), name.end(), [](char character) {
+    return character != '/' && character != '\0';
+  });
+}
 
 class PathReader {
  public:

@@ -1,6 +1,8 @@
 #include "files/Pipe.h"
 
 #include "files/CloneMap.h"
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
 
 namespace {
 
@@ -10,6 +12,12 @@ constexpr std::uint32_t kPermissions = 0600;
 
 ebbrt::PipeEnd::PipeEnd(const PipeEnd& source, CloneMap& map)
     : Descriptor(source), channel_(map.Clone(*source.channel_)) {}
+
+void ebbrt::PipeEnd::save(bool open, StateWriter& writer,
+                          StateBuffer& body) const {
+  body.Add32(writer.IndexOf(*channel_));
+  body.Add8(open ? 1 : 0);
+}
 
 ebbrt::Result<void> ebbrt::PipeEnd::GetStat(abi::Stat& stat) const {
   constexpr std::int64_t kBlockSize = 4096;
@@ -29,12 +37,27 @@ ebbrt::PipeReader::PipeReader(RefPtr<ByteChannel> channel, int status)
 
 ebbrt::PipeReader::PipeReader(const PipeReader& source, CloneMap& map)
     : PipeEnd(source, map) {
-  channel().OpenReaderAs(source.channel());
+  channel().RestoreReader(source.channel().reader_open());
 }
 
 ebbrt::RefPtr<ebbrt::Descriptor>
 ebbrt::PipeReader::DoClone(CloneMap& map) const {
   return RefPtr<PipeReader>::Adopt(new PipeReader(*this, map));
+}
+
+ebbrt::StateKind ebbrt::PipeReader::Save(StateWriter& writer,
+                                         StateBuffer& body) const {
+  save(channel().reader_open(), writer, body);
+  return StateKind::kPipeReader;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::PipeReader::Load(StateReader& reader, StateCursor& body, int flags) {
+  auto channel = reader.TakeChannel(body);
+  if (!channel || (flags & abi::kOpenAccessMask) != abi::kOpenReadOnly)
+    return nullptr;
+  channel->RestoreReader(body.TakeBool());
+  return MakeRef<PipeReader>(std::move(channel), flags);
 }
 
 ebbrt::PipeReader::~PipeReader() {
@@ -60,12 +83,27 @@ ebbrt::PipeWriter::PipeWriter(RefPtr<ByteChannel> channel, int status)
 
 ebbrt::PipeWriter::PipeWriter(const PipeWriter& source, CloneMap& map)
     : PipeEnd(source, map) {
-  channel().OpenWriterAs(source.channel());
+  channel().RestoreWriter(source.channel().writer_open());
 }
 
 ebbrt::RefPtr<ebbrt::Descriptor>
 ebbrt::PipeWriter::DoClone(CloneMap& map) const {
   return RefPtr<PipeWriter>::Adopt(new PipeWriter(*this, map));
+}
+
+ebbrt::StateKind ebbrt::PipeWriter::Save(StateWriter& writer,
+                                         StateBuffer& body) const {
+  save(channel().writer_open(), writer, body);
+  return StateKind::kPipeWriter;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::PipeWriter::Load(StateReader& reader, StateCursor& body, int flags) {
+  auto channel = reader.TakeChannel(body);
+  if (!channel || (flags & abi::kOpenAccessMask) != abi::kOpenWriteOnly)
+    return nullptr;
+  channel->RestoreWriter(body.TakeBool());
+  return MakeRef<PipeWriter>(std::move(channel), flags);
 }
 
 ebbrt::PipeWriter::~PipeWriter() {

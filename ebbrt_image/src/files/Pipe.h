@@ -19,6 +19,8 @@ class PipeEnd : public Descriptor {
   PipeEnd(const PipeEnd& source, CloneMap& map);
 
   ByteChannel& channel() const { return *channel_; }
+  // Of an end that is there or not.
+  void save(bool open, StateWriter& writer, StateBuffer& body) const;
 
  private:
   RefPtr<ByteChannel> channel_;
@@ -28,6 +30,8 @@ class PipeReader : public PipeEnd {
  public:
   // `status`: kOpenNonBlock or 0.
   PipeReader(RefPtr<ByteChannel> channel, int status);
+  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
+                                 int flags);
   ~PipeReader() override;
   std::uint32_t Ready() const override;
 
@@ -35,12 +39,15 @@ class PipeReader : public PipeEnd {
   PipeReader(const PipeReader& source, CloneMap& map);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
 };
 
 class PipeWriter : public PipeEnd {
  public:
   PipeWriter(RefPtr<ByteChannel> channel, int status);
+  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
+                                 int flags);
   ~PipeWriter() override;
   std::uint32_t Ready() const override;
 
@@ -48,6 +55,7 @@ class PipeWriter : public PipeEnd {
   PipeWriter(const PipeWriter& source, CloneMap& map);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
 };
 

@@ -1,6 +1,8 @@
 #include "files/SocketEnd.h"
 
 #include "files/CloneMap.h"
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
 
 ebbrt::SocketEnd::SocketEnd(RefPtr<ByteChannel> incoming,
                             RefPtr<ByteChannel> outgoing, int status)
@@ -10,13 +12,35 @@ ebbrt::SocketEnd::SocketEnd(RefPtr<ByteChannel> incoming,
 ebbrt::SocketEnd::SocketEnd(const SocketEnd& source, CloneMap& map)
     : Descriptor(source), incoming_(map.Clone(*source.incoming_)),
       outgoing_(map.Clone(*source.outgoing_)) {
-  incoming_->OpenReaderAs(*source.incoming_);
-  outgoing_->OpenWriterAs(*source.outgoing_);
+  incoming_->RestoreReader(source.incoming_->reader_open());
+  outgoing_->RestoreWriter(source.outgoing_->writer_open());
 }
 
 ebbrt::RefPtr<ebbrt::Descriptor>
 ebbrt::SocketEnd::DoClone(CloneMap& map) const {
   return RefPtr<SocketEnd>::Adopt(new SocketEnd(*this, map));
+}
+
+ebbrt::StateKind ebbrt::SocketEnd::Save(StateWriter& writer,
+                                        StateBuffer& body) const {
+  body.Add32(writer.IndexOf(*incoming_));
+  body.Add8(incoming_->reader_open() ? 1 : 0);
+  body.Add32(writer.IndexOf(*outgoing_));
+  body.Add8(outgoing_->writer_open() ? 1 : 0);
+  return StateKind::kSocketEnd;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::SocketEnd::Load(StateReader& reader, StateCursor& body, int flags) {
+  auto incoming = reader.TakeChannel(body);
+  auto reading = body.TakeBool();
+  auto outgoing = reader.TakeChannel(body);
+  auto writing = body.TakeBool();
+  if (!body.ok() || (flags & abi::kOpenAccessMask) != abi::kOpenReadWrite)
+    return nullptr;
+  incoming->RestoreReader(reading);
+  outgoing->RestoreWriter(writing);
+  return MakeRef<SocketEnd>(std::move(incoming), std::move(outgoing), flags);
 }
 
 ebbrt::SocketEnd::~SocketEnd() {

@@ -12,6 +12,8 @@ class SocketEnd : public Descriptor {
   // `status`: kOpenNonBlock or 0.
   SocketEnd(RefPtr<ByteChannel> incoming, RefPtr<ByteChannel> outgoing,
             int status);
+  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
+                                 int flags);
   ~SocketEnd() override;
 
   // recv with MSG_PEEK.
@@ -28,6 +30,7 @@ class SocketEnd : public Descriptor {
   SocketEnd(const SocketEnd& source, CloneMap& map);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
 

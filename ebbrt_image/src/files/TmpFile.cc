@@ -2,6 +2,8 @@
 
 #include "files/CloneMap.h"
 #include "files/Place.h"
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
 
 ebbrt::TmpFile::TmpFile(RefPtr<TmpInode> inode, int flags)
     : FileDescriptor(flags), inode_(std::move(inode)) {}
@@ -11,6 +13,23 @@ ebbrt::TmpFile::TmpFile(const TmpFile& source, CloneMap& map)
 
 ebbrt::RefPtr<ebbrt::Descriptor> ebbrt::TmpFile::DoClone(CloneMap& map) const {
   return RefPtr<TmpFile>::Adopt(new TmpFile(*this, map));
+}
+
+ebbrt::StateKind ebbrt::TmpFile::Save(StateWriter& writer,
+                                      StateBuffer& body) const {
+  body.Add32(writer.IndexOf(*inode_));
+  body.Add64(position());
+  return StateKind::kTmpFile;
+}
+
+ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::TmpFile::Load(StateReader& reader, StateCursor& body, int flags) {
+  auto inode = reader.TakeInode(body);
+  if (!inode || inode->is_directory())
+    return nullptr;
+  auto file = MakeRef<TmpFile>(std::move(inode), flags);
+  file->LoadPosition(body);
+  return file;
 }
 
 ebbrt::Result<void> ebbrt::TmpFile::GetStat(abi::Stat& stat) const {

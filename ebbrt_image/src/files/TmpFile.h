@@ -10,6 +10,8 @@ namespace ebbrt {
 class TmpFile : public FileDescriptor {
  public:
   TmpFile(RefPtr<TmpInode> inode, int flags);
+  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
+                                 int flags);
 
   Result<void> GetStat(abi::Stat& stat) const override;
   Result<FilePage> PageAt(std::uint64_t index) const override;
@@ -21,6 +23,7 @@ class TmpFile : public FileDescriptor {
   TmpFile(const TmpFile& source, CloneMap& map);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
   std::uint64_t size() const override { return inode_->size(); }
   Result<std::size_t> DoPRead(std::span<std::byte> bytes,
                               std::uint64_t offset) override;

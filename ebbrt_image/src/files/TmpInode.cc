@@ -176,6 +176,16 @@ ebbrt::Result<void> ebbrt::TmpInode::Truncate(std::uint64_t size) {
   return {};
 }
 
+bool ebbrt::TmpInode::RestorePage(std::uint64_t index,
+                                  std::span<const std::byte> bytes) {
+  kassert(!pages_.Contains(index) && bytes.size() <= kPageSize);
+  auto page = page_for_write(index);
+  if (page == nullptr)
+    return false;
+  std::copy(bytes.begin(), bytes.end(), page);
+  return true;
+}
+
 const std::byte* ebbrt::TmpInode::PageAt(std::uint64_t index) const {
   auto page = pages_.Find(index);
   return page == nullptr ? nullptr : *page;

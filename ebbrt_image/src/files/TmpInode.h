@@ -75,6 +75,14 @@ class TmpInode : public RefCounted<TmpInode> {
   // Null for a hole. The page may go away with the next Truncate.
   const std::byte* PageAt(std::uint64_t index) const;
 
+  // visit(index, page) for every page that is no hole, in no order.
+  template <class F> void ForEachPage(F&& visit) const {
+    pages_.ForEach(visit);
+  }
+  // Fills a hole with a page that begins with `bytes`, and leaves size and
+  // times alone. False when there is no memory or the limit is reached.
+  bool RestorePage(std::uint64_t index, std::span<const std::byte> bytes);
+
   // Directories.
   TmpInode* parent() const { return parent_; }
   const Vector<Child>& children() const { return children_; }
