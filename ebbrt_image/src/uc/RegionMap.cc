@@ -62,7 +62,7 @@ bool ebbrt::RegionMap::Insert(const Region& region) {
 }
 
 bool ebbrt::RegionMap::Remove(uint64_t start, uint64_t end) {
-  if (regions_.size() + 1 >= kMaxRegions)
+  if (!may_split(start, end))
     return false;
   split(start);
   split(end);
@@ -74,7 +74,7 @@ bool ebbrt::RegionMap::Remove(uint64_t start, uint64_t end) {
 
 bool ebbrt::RegionMap::Protect(uint64_t start, uint64_t end,
                                Protection protection) {
-  if (regions_.size() + 2 >= kMaxRegions)
+  if (!may_split(start, end))
     return false;
   split(start);
   split(end);
@@ -107,6 +107,14 @@ size_t ebbrt::RegionMap::first_after(uint64_t address) const {
       low = middle + 1;
   }
   return low;
+}
+
+bool ebbrt::RegionMap::may_split(uint64_t start, uint64_t end) const {
+  auto cuts = [this](uint64_t address) {
+    auto* region = Find(address);
+    return region && region->start < address ? 1 : 0;
+  };
+  return regions_.size() + cuts(start) + cuts(end) <= kMaxRegions;
 }
 
 void ebbrt::RegionMap::split(uint64_t address) {

@@ -44,6 +44,8 @@ class RegionMap {
  private:
   // Index of the first region that ends behind `address`.
   size_t first_after(uint64_t address) const;
+  // False if borders at these two addresses would make too many regions.
+  bool may_split(uint64_t start, uint64_t end) const;
   // Makes `address` a border between regions.
   void split(uint64_t address);
   void join(size_t index);
