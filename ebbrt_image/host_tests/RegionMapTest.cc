@@ -94,11 +94,19 @@ TEST(RegionMap, FindFreeTakesTheHighestRoom) {
 TEST(RegionMap, NumberOfRegionsIsBounded) {
   RegionMap map;
   uint64_t inserted = 0;
-  while (map.Insert(Zeroes(2 * inserted, 2 * inserted + 1)))
+  while (map.Insert(Zeroes(3 * inserted, 3 * inserted + 2)))
     ++inserted;
   EXPECT_EQ(inserted, RegionMap::kMaxRegions);
   EXPECT_FALSE(map.Protect(0, kPage, kNone));
+  EXPECT_FALSE(map.Remove(kPage, 4 * kPage));
   EXPECT_EQ(map.regions().size(), RegionMap::kMaxRegions);
+  // What makes no more of them is done.
+  EXPECT_TRUE(map.Protect(0, 5 * kPage, kNone));
+  EXPECT_TRUE(map.Remove(0, 2 * kPage));
+  EXPECT_TRUE(map.Protect(3 * kPage, 4 * kPage, kRead));
+  EXPECT_EQ(map.regions().size(), RegionMap::kMaxRegions);
+  EXPECT_TRUE(map.Remove(0, 3 * RegionMap::kMaxRegions * kPage));
+  EXPECT_EQ(map.regions().size(), 0u);
 }
 
 // The same, page by page.
