@@ -21,6 +21,13 @@ enum class FrameType : std::uint16_t {
   kUnload = 0x05,
   kStatusRequest = 0x06,
   kShutdown = 0x07,
+  // Host to a node of many UCs.
+  kBoot = 0x10,
+  kCapture = 0x11,
+  kDeploy = 0x12,
+  kEnd = 0x13,
+  kEvict = 0x14,
+  kList = 0x18,
   // Guest to host.
   kReady = 0x81,
   kDone = 0x82,
@@ -32,7 +39,14 @@ enum class FrameType : std::uint16_t {
   kStatus = 0x88,
   kLog = 0x89,
   kEnded = 0x8a,
+  kCaptured = 0x8b,
+  kDeployed = 0x8c,
+  kListed = 0x8e,
 };
+
+// A context with this bit names a snapshot: a UC is deployed from it and gets
+// the frame.
+constexpr std::uint32_t kSnapshotContext = 0x80000000;
 
 enum class FrameError {
   kNone,

@@ -4,29 +4,32 @@
 #include <cstring>
 
 #include "arch/Clock.h"
-#include "arch/Cpu.h"
 #include "arch/DebugConsole.h"
 #include "boot/BootInfo.h"
 #include "entropy/Entropy.h"
 #include "lib/Assert.h"
-#include "lib/JsonWriter.h"
 #include "lib/String.h"
 #include "lib/Vector.h"
-#include "mm/PageAllocator.h"
+#include "node/Report.h"
 
 namespace {
 
-constexpr std::string_view kProgram = "/bin/python";
 // A runtime that never comes up is a broken image: no use trying for ever.
 constexpr unsigned kMaxFailedStarts = 3;
 
+ebbrt::UcLimits LimitsFromCommandLine() {
+  ebbrt::UcLimits limits;
+  auto bytes = ebbrt::boot_info::NumberOption("seuss.uc_memory", 0);
+  if (bytes)
+    limits.frames = bytes / ebbrt::kPageSize;
+  return limits;
+}
+
 }  // namespace
 
-ebbrt::Node::Node(const Archive& archive) : archive_(archive) {
-  auto bytes = boot_info::NumberOption("seuss.uc_memory", 0);
-  if (bytes)
-    limits_.frames = bytes / kPageSize;
-}
+ebbrt::Node::Node(const Archive& archive)
+    : contexts_(archive, LimitsFromCommandLine(), *this),
+      many_(boot_info::Option("seuss.mode") == "node") {}
 
 void ebbrt::Node::BeginFrame(const FrameHeader& header) {
   header_ = header;
@@ -40,20 +43,23 @@ void ebbrt::Node::BeginFrame(const FrameHeader& header) {
   case FrameType::kLoad:
   case FrameType::kInvoke:
   case FrameType::kUnload:
-    if (!uc_) {
-      send_error(header.id, 0, "bad-request", "no SYNC frame came yet");
-    } else if (header.context != 0 && header.context != uc_->id()) {
-      send_error(header.id, header.context, "bad-request", "no such context");
-    } else {
+    if (auto* uc = find_target()) {
       target_ = Target::kUc;
-      uc_->channel().BeginFrame(header);
+      target_uc_ = uc->id();
+      uc->channel().BeginFrame(header);
     }
     break;
   case FrameType::kStatusRequest:
   case FrameType::kShutdown:
+  case FrameType::kBoot:
+  case FrameType::kCapture:
+  case FrameType::kDeploy:
+  case FrameType::kEnd:
+  case FrameType::kEvict:
+  case FrameType::kList:
     break;
   default:
-    send_error(header.id, 0, "bad-request", "unknown frame type");
+    report::Error(header.id, 0, "bad-request", "unknown frame type");
   }
 }
 
@@ -63,10 +69,13 @@ void ebbrt::Node::AddPayload(std::span<const std::byte> bytes) {
     std::memcpy(reinterpret_cast<std::byte*>(&sync_) + sync_filled_,
                 bytes.data(), size);
     sync_filled_ += size;
-  } else if (target_ == Target::kUc && !uc_->channel().AddPayload(bytes)) {
+  } else if (target_ == Target::kUc &&
+             !contexts_.Find(target_uc_)->channel().AddPayload(bytes)) {
     target_ = Target::kNothing;
-    send_error(header_.id, uc_->id(), "memory-limit",
-               "the node has no memory for the request");
+    report::Error(header_.id, target_uc_, "memory-limit",
+                  "the node has no memory for the request");
+    if (target_is_new_)
+      contexts_.Find(target_uc_)->Resume();
   }
 }
 
@@ -76,30 +85,59 @@ void ebbrt::Node::EndFrame() {
     if (sync_filled_ == sizeof(sync_) && header_.length == sizeof(sync_))
       synchronise();
     else
-      send_error(header_.id, 0, "bad-request", "SYNC of a wrong size");
+      report::Error(header_.id, 0, "bad-request", "SYNC of a wrong size");
     break;
   case FrameType::kStatusRequest:
-    send_status(header_.id);
+    report::Status(header_.id, contexts_,
+                   contexts_.Find(many_ ? header_.context : only_uc_));
     break;
   case FrameType::kShutdown:
     kprintf("node: shut down by the host\n");
     power::Off(power::kSuccess);
+  case FrameType::kBoot:
+    boot();
+    break;
+  case FrameType::kCapture:
+    capture();
+    break;
+  case FrameType::kDeploy:
+    if (auto* uc = deploy(header_.context)) {
+      uc->Resume();
+      report::Deployed(header_.id, uc->id(),
+                       contexts_.counters().last_deploy_ns);
+    }
+    break;
+  case FrameType::kEnd:
+    end();
+    break;
+  case FrameType::kEvict:
+    if (contexts_.Evict(header_.context & ~kSnapshotContext))
+      report::Done(header_.id, header_.context);
+    else
+      report::Error(header_.id, header_.context, "bad-request",
+                    "no such snapshot");
+    break;
+  case FrameType::kList:
+    report::Listed(header_.id, contexts_);
+    break;
   default:
     if (target_ == Target::kUc)
-      uc_->channel().EndFrame();
+      forward();
   }
   target_ = Target::kNothing;
 }
 
 void ebbrt::Node::ContextEnded(UnikernelContext& uc) {
-  kassert(&uc == uc_.get());
-  failed_starts_ = uc.channel().ready() ? 0 : failed_starts_ + 1;
-  kbugon(failed_starts_ == kMaxFailedStarts,
-         "the runtime ended %u times before it was ready: %s", kMaxFailedStarts,
-         uc.end_message());
   auto context = uc.id();
+  auto stopped = uc.end_kind() == EndKind::kStopped;
   auto kind = Name(uc.end_kind());
   String message(uc.end_message());
+  if (!many_) {
+    failed_starts_ = uc.channel().ready() ? 0 : failed_starts_ + 1;
+    kbugon(failed_starts_ == kMaxFailedStarts,
+           "the runtime ended %u times before it was ready: %s",
+           kMaxFailedStarts, uc.end_message());
+  }
   Vector<uint64_t> unanswered;
   auto serving = uc.request() != 0;
   if (serving)
@@ -107,25 +145,54 @@ void ebbrt::Node::ContextEnded(UnikernelContext& uc) {
   uc.channel().ForEachWaiting(
       [&unanswered](uint64_t id) { unanswered.PushBack(id); });
   // The rest of a request that is coming in belongs to nobody now.
-  if (target_ == Target::kUc) {
+  if (target_ == Target::kUc && target_uc_ == context) {
     unanswered.PushBack(header_.id);
     target_ = Target::kNothing;
   }
   // The old one may hold all memory, so it goes before the new one comes; and
   // that comes before anything blocks, so that requests always find a UC.
-  uc_.reset();
-  start_uc();
+  contexts_.Remove(uc);
+  if (!many_)
+    start_only_uc();
   for (auto id : unanswered)
-    send_error(id, context, kind, message.c_str());
-  if (serving)
-    return;
-  char buffer[512];
-  JsonWriter json(buffer);
-  json.BeginObject();
-  json.Text("kind", kind);
-  json.Text("message", message.view());
-  json.EndObject();
-  messenger->SendText(FrameType::kEnded, 0, context, json.view());
+    report::Error(id, context, kind, message.c_str());
+  if (!serving && !stopped)
+    report::Ended(context, kind, message.c_str());
+}
+
+ebbrt::UnikernelContext* ebbrt::Node::find_target() {
+  target_is_new_ = (header_.context & kSnapshotContext) != 0;
+  if (target_is_new_)
+    return deploy(header_.context);
+  auto id = header_.context;
+  if (!many_ && id == 0)
+    id = only_uc_;
+  auto* uc = contexts_.Find(id);
+  if (!uc)
+    report::Error(header_.id, header_.context, "bad-request",
+                  many_ || only_uc_ ? "no such context"
+                                    : "no SYNC frame came yet");
+  return uc;
+}
+
+ebbrt::UnikernelContext* ebbrt::Node::deploy(uint32_t snapshot) {
+  auto uc = contexts_.Deploy(snapshot & ~kSnapshotContext);
+  if (uc)
+    return *uc;
+  if (uc.error() == Errno::kNoEntry)
+    report::Error(header_.id, header_.context, "bad-request",
+                  "no such snapshot");
+  else
+    report::Error(header_.id, header_.context, "memory-limit",
+                  "the node has no memory for another context");
+  return nullptr;
+}
+
+void ebbrt::Node::forward() {
+  auto* uc = contexts_.Find(target_uc_);
+  uc->channel().EndFrame();
+  if (target_is_new_)
+    uc->Resume();
 }
 
 void ebbrt::Node::synchronise() {
@@ -133,64 +200,67 @@ void ebbrt::Node::synchronise() {
   Entropy::Reseed(sync_.seed);
   // The seed is for the kernel alone.
   std::memset(sync_.seed, 0, sizeof(sync_.seed));
-  if (!uc_) {
-    start_uc();
+  if (many_)
+    return;
+  auto* uc = contexts_.Find(only_uc_);
+  if (!uc) {
+    start_only_uc();
     return;
   }
-  auto& channel = uc_->channel();
+  auto& channel = uc->channel();
   channel.BeginFrame(header_);
   if (channel.AddPayload(std::as_bytes(std::span(&sync_, 1))))
     channel.EndFrame();
   else
-    send_error(header_.id, uc_->id(), "memory-limit",
-               "the node has no memory for SYNC");
+    report::Error(header_.id, only_uc_, "memory-limit",
+                  "the node has no memory for SYNC");
 }
 
-void ebbrt::Node::start_uc() {
-  uc_ =
-      std::make_unique<UnikernelContext>(next_id_++, limits_, archive_, *this);
-  const std::string_view arguments[] = {kProgram};
-  auto started = uc_->Start(kProgram, arguments, {});
-  kbugon(!started, "%.*s cannot be started: error %d",
-         static_cast<int>(kProgram.size()), kProgram.data(),
-         static_cast<int>(started.error()));
+void ebbrt::Node::start_only_uc() {
+  auto uc = contexts_.Boot();
+  kbugon(!uc, "the runtime cannot be started: error %d",
+         static_cast<int>(uc.error()));
+  only_uc_ = (*uc)->id();
 }
 
-void ebbrt::Node::send_status(uint64_t id) {
-  char buffer[1024];
-  JsonWriter json(buffer);
-  json.BeginObject();
-  json.Text("kernel", "ebbrt");
-  json.Unsigned("cores", cpu::Count());
-  json.Unsigned("uptime_ns", clock::Uptime());
-  json.Unsigned("wall_ns", clock::Wall());
-  json.Unsigned("free_frames", PageAllocator::FreeFrames());
-  json.Unsigned("total_frames", PageAllocator::TotalFrames());
-  if (uc_) {
-    const auto& counters = uc_->space().counters();
-    json.Key("uc");
-    json.BeginObject();
-    json.Unsigned("id", uc_->id());
-    json.Unsigned("threads", uc_->thread_count());
-    json.Unsigned("owned_frames", uc_->space().owned_frames());
-    json.Unsigned("demand_zero", counters.demand_zero);
-    json.Unsigned("file_fill", counters.file_fill);
-    json.Unsigned("native_copy", counters.native_copy);
-    json.Unsigned("snapshot_copy", counters.snapshot_copy);
-    json.EndObject();
+void ebbrt::Node::boot() {
+  if (!many_) {
+    report::Error(header_.id, 0, "bad-request",
+                  "this node has one context only");
+    return;
   }
-  json.EndObject();
-  messenger->SendText(FrameType::kStatus, id, 0, json.view());
+  // Its READY is the answer.
+  if (auto uc = contexts_.Boot(); !uc)
+    report::Error(header_.id, 0, "memory-limit",
+                  "the node has no memory for another context");
 }
 
-void ebbrt::Node::send_error(uint64_t id, uint32_t context, const char* kind,
-                             const char* message) {
-  char buffer[512];
-  JsonWriter json(buffer);
-  json.BeginObject();
-  json.Text("kind", kind);
-  json.Text("message", message);
-  json.Null("traceback");
-  json.EndObject();
-  messenger->SendText(FrameType::kError, id, context, json.view());
+void ebbrt::Node::capture() {
+  auto* uc = contexts_.Find(header_.context);
+  if (!uc) {
+    report::Error(header_.id, header_.context, "bad-request",
+                  "no such context");
+    return;
+  }
+  auto snapshot = contexts_.Capture(*uc);
+  if (snapshot)
+    report::Captured(header_.id, uc->id(), **snapshot,
+                     contexts_.counters().last_capture_ns);
+  else if (snapshot.error() == Errno::kBusy)
+    report::Error(header_.id, header_.context, "busy",
+                  "the context is in the middle of a request");
+  else
+    report::Error(header_.id, header_.context, "memory-limit",
+                  "the node has no memory for a snapshot");
+}
+
+void ebbrt::Node::end() {
+  auto* uc = contexts_.Find(header_.context);
+  if (!uc || !many_) {
+    report::Error(header_.id, header_.context, "bad-request",
+                  "no such context");
+    return;
+  }
+  uc->End(EndKind::kStopped, "ended by the host");
+  report::Done(header_.id, header_.context);
 }

@@ -1,14 +1,14 @@
-// The node: answers the host, keeps a UC ready for its requests, and starts a
-// new one when that ends.
+// The node: answers the host. In vm isolation it keeps one UC ready and starts
+// a new one when that ends; as a node of many (seuss.mode=node on the command
+// line) it boots, deploys and captures UCs as the host says.
 #ifndef EBBRT_NODE_NODE_H_
 #define EBBRT_NODE_NODE_H_
 
 #include <cstdint>
-#include <memory>
 
 #include "files/Archive.h"
 #include "messenger/Messenger.h"
-#include "uc/UnikernelContext.h"
+#include "node/Contexts.h"
 
 namespace ebbrt {
 
@@ -25,20 +25,26 @@ class Node final : public FrameReceiver, public UcObserver {
   // What becomes of the payload that is coming in.
   enum class Target { kSync, kUc, kNothing };
 
+  // The UC that a frame is for, deployed if need be; null if that was answered
+  // with an error.
+  UnikernelContext* find_target();
+  UnikernelContext* deploy(uint32_t snapshot);
+  void forward();
   void synchronise();
-  void start_uc();
-  void send_status(uint64_t id);
-  void send_error(uint64_t id, uint32_t context, const char* kind,
-                  const char* message);
+  void start_only_uc();
+  void boot();
+  void capture();
+  void end();
 
-  const Archive& archive_;
-  UcLimits limits_;
-  std::unique_ptr<UnikernelContext> uc_;
-  uint32_t next_id_ = 1;
+  Contexts contexts_;
+  bool many_;
+  uint32_t only_uc_ = 0;  // in vm isolation; 0 before the first SYNC
   unsigned failed_starts_ = 0;
 
   FrameHeader header_;
   Target target_ = Target::kNothing;
+  uint32_t target_uc_ = 0;
+  bool target_is_new_ = false;
   SyncPayload sync_;
   size_t sync_filled_ = 0;
 };

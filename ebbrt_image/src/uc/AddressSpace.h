@@ -48,6 +48,7 @@ class AddressSpace {
   bool valid() const { return tree_.root().valid(); }
   Pfn root() const { return tree_.root(); }
   uint64_t owned_frames() const { return owned_frames_; }
+  size_t owned_tables() const { return tree_.OwnedTables(); }
   const Counters& counters() const { return counters_; }
   const RegionMap& regions() const { return regions_; }
 

@@ -85,6 +85,11 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
 }
 
 ebbrt::UnikernelContext::~UnikernelContext() {
+  // Threads of a UC that was deployed but never resumed have no stack yet.
+  while (!resumed_ && thread_count_ > 0) {
+    delete threads_.PopFront();
+    --thread_count_;
+  }
   kbugon(thread_count_ != 0, "UC %u dies with %u threads", id_, thread_count_);
   timer->Stop(run_timer_);
 }
@@ -106,11 +111,13 @@ ebbrt::UnikernelContext::Start(std::string_view path,
   auto* thread = AddThread();
   if (!thread)
     return Errno::kAgain;
+  resumed_ = true;
   thread->Start(frame);
   return {};
 }
 
 void ebbrt::UnikernelContext::Resume() {
+  resumed_ = true;
   for (auto& thread : threads_)
     thread.Resume();
 }
@@ -197,7 +204,8 @@ void ebbrt::UnikernelContext::End(EndKind kind, const char* format, ...) {
   va_start(arguments, format);
   VFormatTo(end_message_, format, arguments);
   va_end(arguments);
-  kprintf("uc %u: %s: %s\n", id_, Name(kind), end_message_);
+  if (kind != EndKind::kStopped)
+    kprintf("uc %u: %s: %s\n", id_, Name(kind), end_message_);
   timer->Stop(run_timer_);
   futexes_.WakeAll();
   io_.WakeAll();

@@ -157,6 +157,7 @@ class UnikernelContext {
   uint64_t request_ = 0;
   uint32_t request_limit_ms_ = 0;
   RunTimer run_timer_;
+  bool resumed_ = false;
   bool ended_ = false;
   EndKind end_kind_ = EndKind::kExit;
   char end_message_[200] = {};

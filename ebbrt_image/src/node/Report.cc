@@ -1,0 +1,143 @@
+#include "node/Report.h"
+
+#include "arch/Clock.h"
+#include "arch/Cpu.h"
+#include "lib/JsonWriter.h"
+#include "lib/Vector.h"
+#include "messenger/Messenger.h"
+#include "mm/PageAllocator.h"
+
+namespace {
+
+constexpr size_t kSmall = 512;
+constexpr size_t kStatus = 1024;
+// About a hundred bytes a UC or snapshot.
+constexpr size_t kListed = 64 << 10;
+constexpr size_t kMaxListed = 500;
+
+// Sends one object, whose members fill() writes.
+template <size_t size, class Fill>
+void Send(ebbrt::FrameType type, uint64_t id, uint32_t context, Fill fill) {
+  char buffer[size];
+  ebbrt::JsonWriter json(buffer);
+  json.BeginObject();
+  fill(json);
+  json.EndObject();
+  ebbrt::messenger->SendText(type, id, context, json.view());
+}
+
+void WriteUc(ebbrt::JsonWriter& json, ebbrt::UnikernelContext& uc) {
+  const auto& counters = uc.space().counters();
+  json.BeginObject();
+  json.Unsigned("id", uc.id());
+  json.Unsigned("snapshot", uc.origin() ? uc.origin()->id() : 0);
+  json.Unsigned("threads", uc.thread_count());
+  json.Boolean("busy", uc.request() != 0);
+  json.Unsigned("owned_frames", uc.space().owned_frames());
+  json.Unsigned("tables", uc.space().owned_tables());
+  json.Unsigned("demand_zero", counters.demand_zero);
+  json.Unsigned("file_fill", counters.file_fill);
+  json.Unsigned("native_copy", counters.native_copy);
+  json.Unsigned("snapshot_copy", counters.snapshot_copy);
+  json.EndObject();
+}
+
+}  // namespace
+
+void ebbrt::report::Error(uint64_t id, uint32_t context, const char* kind,
+                          const char* message) {
+  Send<kSmall>(FrameType::kError, id, context, [&](JsonWriter& json) {
+    json.Text("kind", kind);
+    json.Text("message", message);
+    json.Null("traceback");
+  });
+}
+
+void ebbrt::report::Done(uint64_t id, uint32_t context) {
+  Send<kSmall>(FrameType::kDone, id, context, [](JsonWriter&) {});
+}
+
+void ebbrt::report::Ended(uint32_t context, const char* kind,
+                          const char* message) {
+  Send<kSmall>(FrameType::kEnded, 0, context, [&](JsonWriter& json) {
+    json.Text("kind", kind);
+    json.Text("message", message);
+  });
+}
+
+void ebbrt::report::Captured(uint64_t id, uint32_t context, Snapshot& snapshot,
+                             uint64_t nanoseconds) {
+  Send<kSmall>(FrameType::kCaptured, id, context, [&](JsonWriter& json) {
+    json.Unsigned("snapshot", snapshot.id());
+    json.Unsigned("parent", snapshot.parent() ? snapshot.parent()->id() : 0);
+    json.Unsigned("pages", snapshot.memory().own_pages().size());
+    json.Unsigned("ns", nanoseconds);
+  });
+}
+
+void ebbrt::report::Deployed(uint64_t id, uint32_t context,
+                             uint64_t nanoseconds) {
+  Send<kSmall>(FrameType::kDeployed, id, context, [&](JsonWriter& json) {
+    json.Unsigned("context", context);
+    json.Unsigned("ns", nanoseconds);
+  });
+}
+
+void ebbrt::report::Status(uint64_t id, Contexts& contexts,
+                           UnikernelContext* uc) {
+  Send<kStatus>(FrameType::kStatus, id, 0, [&](JsonWriter& json) {
+    json.Text("kernel", "ebbrt");
+    json.Unsigned("cores", cpu::Count());
+    json.Unsigned("uptime_ns", clock::Uptime());
+    json.Unsigned("wall_ns", clock::Wall());
+    json.Unsigned("free_frames", PageAllocator::FreeFrames());
+    json.Unsigned("total_frames", PageAllocator::TotalFrames());
+    json.Unsigned("contexts", contexts.count());
+    json.Unsigned("snapshots", contexts.snapshot_count());
+    const auto& counters = contexts.counters();
+    json.Unsigned("deploys", counters.deploys);
+    json.Unsigned("captures", counters.captures);
+    json.Unsigned("last_deploy_ns", counters.last_deploy_ns);
+    json.Unsigned("last_capture_ns", counters.last_capture_ns);
+    if (uc) {
+      json.Key("uc");
+      WriteUc(json, *uc);
+    }
+  });
+}
+
+void ebbrt::report::Listed(uint64_t id, Contexts& contexts) {
+  Vector<char> buffer;
+  buffer.Resize(kListed);
+  JsonWriter json(buffer);
+  size_t left = kMaxListed;
+  json.BeginObject();
+  json.Unsigned("context_count", contexts.count());
+  json.Unsigned("snapshot_count", contexts.snapshot_count());
+  json.Key("snapshots");
+  json.BeginArray();
+  contexts.ForEachSnapshot([&](Snapshot& snapshot) {
+    if (left == 0)
+      return;
+    --left;
+    json.BeginObject();
+    json.Unsigned("id", snapshot.id());
+    json.Unsigned("parent", snapshot.parent() ? snapshot.parent()->id() : 0);
+    json.Unsigned("pages", snapshot.memory().own_pages().size());
+    json.EndObject();
+  });
+  json.EndArray();
+  json.Key("contexts");
+  json.BeginArray();
+  // A UC takes up to twice the room of a snapshot.
+  left /= 2;
+  contexts.ForEach([&](UnikernelContext& uc) {
+    if (left == 0)
+      return;
+    --left;
+    WriteUc(json, uc);
+  });
+  json.EndArray();
+  json.EndObject();
+  messenger->SendText(FrameType::kListed, id, 0, json.view());
+}

@@ -1,0 +1,25 @@
+// What a node says to its host, in JSON.
+#ifndef EBBRT_NODE_REPORT_H_
+#define EBBRT_NODE_REPORT_H_
+
+#include <cstdint>
+
+#include "node/Contexts.h"
+
+namespace ebbrt::report {
+
+void Error(uint64_t id, uint32_t context, const char* kind,
+           const char* message);
+void Done(uint64_t id, uint32_t context);
+void Ended(uint32_t context, const char* kind, const char* message);
+void Captured(uint64_t id, uint32_t context, Snapshot& snapshot,
+              uint64_t nanoseconds);
+void Deployed(uint64_t id, uint32_t context, uint64_t nanoseconds);
+// Totals, and the counters of `uc` if there is one.
+void Status(uint64_t id, Contexts& contexts, UnikernelContext* uc);
+// All snapshots and UCs, as many as fit into one frame.
+void Listed(uint64_t id, Contexts& contexts);
+
+}  // namespace ebbrt::report
+
+#endif  // EBBRT_NODE_REPORT_H_
