@@ -1,0 +1,100 @@
+// Memory of UCs: what faults cost, what the calls mean, where the limits are.
+
+#include "UcRunner.h"
+
+using namespace ebbrt;
+using test::Expect;
+using test::ExpectStatus;
+using test::ReturnsAllFrames;
+using test::Run;
+
+namespace {
+
+constexpr const char* kScenarios[] = {"map",   "unmap",  "protect", "remap",
+                                      "break", "advise", "regions", "private"};
+
+// See guests/counts.S. The loader touches one page of the stack.
+void FaultsAreCountedExactly() {
+  ReturnsAllFrames([] {
+    auto outcome = Run({"counts"});
+    ExpectStatus(outcome, 0);
+    const auto& counters = outcome.counters;
+    kprintf("demand zero %lu, file fill %lu, native copy %lu, snapshot copy "
+            "%lu, ownership %lu, owned %lu\n",
+            counters.demand_zero, counters.file_fill, counters.native_copy,
+            counters.snapshot_copy, counters.ownership, outcome.owned_frames);
+    kassert(counters.demand_zero == 1 + 2);
+    kassert(counters.file_fill == 3);
+    kassert(counters.native_copy == 2);
+    kassert(counters.snapshot_copy == 0);
+    kassert(counters.ownership == 0);
+    kassert(outcome.owned_frames == 5);
+  });
+}
+
+void CallsDoWhatTheySay() {
+  for (auto* scenario : kScenarios) {
+    kprintf("  %s\n", scenario);
+    ReturnsAllFrames([scenario] {
+      ExpectStatus(Run({"memory", scenario}), 0);
+    });
+  }
+}
+
+void LimitEndsTheUc() {
+  ReturnsAllFrames([] {
+    UcLimits limits;
+    limits.frames = 300;
+    auto outcome = Run({"memory", "touch"}, limits);
+    Expect(outcome, EndKind::kMemoryLimit, "limit 1200 KiB");
+    kassert(outcome.owned_frames == 300);
+    // Calls answer with an error where a touch ends the UC.
+    ExpectStatus(Run({"memory", "fill"}, limits), 0);
+  });
+}
+
+// Without a limit of its own, a UC gets what the kernel can spare.
+void NodeSurvivesGreed() {
+  ReturnsAllFrames([] {
+    Expect(Run({"memory", "touch"}), EndKind::kMemoryLimit, "out of memory");
+    ExpectStatus(Run({"memory", "fill"}), 0);
+    ExpectStatus(Run({"hello"}), 7);
+  });
+  ReturnsAllFrames([] { Run({"memory", "starve"}); });
+  ReturnsAllFrames([] {
+    Expect(Run({"memory", "sparse"}), EndKind::kMemoryLimit, "out of memory");
+  });
+}
+
+void GreedOnAllCores() {
+  ReturnsAllFrames([] {
+    test::RunOnAll([](unsigned core) {
+      Run({"memory", core % 2 ? "starve" : "touch"});
+    });
+  });
+}
+
+// Several at once on each core, all with the same addresses.
+void WritesArePrivate() {
+  ReturnsAllFrames([] {
+    test::RunOnAll([](unsigned) {
+      test::UcRunner first({"memory", "private"}),
+          second({"memory", "private"}), third({"memory", "private"});
+      ExpectStatus(first.Wait(), 0);
+      ExpectStatus(second.Wait(), 0);
+      ExpectStatus(third.Wait(), 0);
+    });
+  });
+}
+
+}  // namespace
+
+void AppMain() {
+  test::Case("counters", FaultsAreCountedExactly);
+  test::Case("calls", CallsDoWhatTheySay);
+  test::Case("limit", LimitEndsTheUc);
+  test::Case("private", WritesArePrivate);
+  test::Case("greed", NodeSurvivesGreed);
+  test::Case("greed on all cores", GreedOnAllCores);
+  test::Pass();
+}
