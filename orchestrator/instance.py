@@ -3,75 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import json
 import math
 import os
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from orchestrator.errors import MachineError, ProtocolError
+from orchestrator.answers import (
+    GRACE_S,
+    MAX_LOG_LINES,
+    Link,
+    Output,
+    Sink,
+    encode_arguments,
+    last_words,
+    log_line,
+    told_error,
+)
+from orchestrator.errors import ProtocolError
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
-from orchestrator.wire import MAX_PAYLOAD, SEED_SIZE, Decoder, Frame, MessageType, sync_payload
-
-OUTPUT_LIMIT = 1 << 20
-"""Bytes of stdout and of stderr that are kept of one invocation."""
-GRACE_S = 5.0
-"""How much longer than the guest's own limit the host waits, so that the guest's word is heard."""
-MAX_LOG_LINES = 200
-LOG_LINE_LIMIT = 4096
-KIND_LIMIT = 64
-LAST_WORDS = 40
-"""Lines of a dead guest's log that go into the error."""
-ERROR_TEXT_LIMIT = 64 * 1024
+from orchestrator.wire import SEED_SIZE, Decoder, Frame, MessageType, sync_payload
 
 _requests = itertools.count(1)
 _generations = itertools.count(1)
-
-
-class Link(Protocol):
-    """What an instance needs of a machine."""
-
-    async def send(self, data: bytes) -> None:
-        """Write to the guest's console."""
-
-    async def receive(self, limit: int = ...) -> bytes:
-        """Return what the guest wrote; b"" once it ended."""
-
-    async def wait(self) -> int:
-        """Wait until the machine has ended by itself."""
-
-    def error(self, message: str) -> MachineError:
-        """Return an error that carries the machine's command and last words."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a function wrote to one stream, as far as it is kept."""
-
-    text: str
-    truncated: bool
-
-
-class _Sink:
-    """Keeps the first `OUTPUT_LIMIT` bytes of a stream."""
-
-    def __init__(self) -> None:
-        self._kept = bytearray()
-        self._truncated = False
-
-    def write(self, data: bytes) -> None:
-        room = OUTPUT_LIMIT - len(self._kept)
-        self._kept += data[:room]
-        self._truncated |= len(data) > room
-
-    def output(self) -> Output:
-        return Output(self._kept.decode("utf-8", "replace"), self._truncated)
 
 
 class Instance:
@@ -92,8 +49,8 @@ class Instance:
         self._link = link
         self._decoder = Decoder()
         self._arrived: deque[Frame] = deque()
-        self._stdout = _Sink()
-        self._stderr = _Sink()
+        self._stdout = Sink()
+        self._stderr = Sink()
 
     @property
     def stdout(self) -> Output:
@@ -135,15 +92,9 @@ class Instance:
         self, arguments: Mapping[str, Any], limit_s: float
     ) -> dict[str, Any] | InvocationError:
         """Run the loaded function; return its result or what went wrong."""
-        try:
-            payload = json.dumps(arguments, allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            return InvocationError("bad-request", f"The arguments are no JSON object: {error}.")
-        if len(payload) > MAX_PAYLOAD:
-            return InvocationError(
-                "args-too-large",
-                f"The arguments are {len(payload)} bytes of JSON; at most {MAX_PAYLOAD} fit.",
-            )
+        payload = encode_arguments(arguments)
+        if isinstance(payload, InvocationError):
+            return payload
         return await self._request(
             MessageType.INVOKE, payload, MessageType.RESULT, limit_s, limit_s + GRACE_S
         )
@@ -177,7 +128,7 @@ class Instance:
     ) -> dict[str, Any] | InvocationError:
         """Send one request and wait for its answer."""
         number = next(_requests)
-        self._stdout, self._stderr = _Sink(), _Sink()
+        self._stdout, self._stderr = Sink(), Sink()
         frame = Frame(kind, payload, id=number, limit_ms=math.ceil(limit_s * 1000))
         return await self._converse(frame, answer, number, deadline_s)
 
@@ -198,13 +149,13 @@ class Instance:
             return InvocationError("protocol", error.message)
         except (EOFError, OSError):
             self.failed = True
-            return await self._died()
+            return await last_words(self._link)
 
     async def _answer(self, answer: MessageType, number: int) -> dict[str, Any] | InvocationError:
         while True:
             frame = await self._next()
             if frame.type is MessageType.LOG:
-                self.log.append(frame.payload[:LOG_LINE_LIMIT].decode("utf-8", "replace"))
+                self.log.append(log_line(frame))
             elif frame.type in (MessageType.STDOUT, MessageType.STDERR):
                 # Output of another request is late: the request it belongs to was answered.
                 if frame.id == number:
@@ -212,14 +163,14 @@ class Instance:
                     sink.write(frame.payload)
             elif frame.type is MessageType.ENDED:
                 self.failed = True
-                return _told_error(frame)
+                return told_error(frame)
             elif frame.id != number:
                 raise ProtocolError(
                     f"The guest answered request {frame.id} while {number} was asked. "
                     "It is faulty: end it and start another."
                 )
             elif frame.type is MessageType.ERROR:
-                return _told_error(frame)
+                return told_error(frame)
             elif frame.type is answer:
                 return frame.json()
             else:
@@ -236,27 +187,5 @@ class Instance:
             self._arrived.extend(self._decoder.feed(data))
         return self._arrived.popleft()
 
-    async def _died(self) -> InvocationError:
-        """Say how the machine ended; its console is closed, so it is ending at least."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
-                await self._link.wait()
-        error = self._link.error("The guest ended before it answered")
-        last = "\n".join(error.log_tail.splitlines()[-LAST_WORDS:])
-        return InvocationError("node-died", error.message, last[-ERROR_TEXT_LIMIT:] or None)
-
     async def _send(self, frame: Frame) -> None:
         await self._link.send(frame.encode())
-
-
-def _told_error(frame: Frame) -> InvocationError:
-    """Read what the guest says went wrong; whatever it says, the outcome is short text."""
-    told = frame.json()
-    kind, message, traceback = (told.get(name) for name in ("kind", "message", "traceback"))
-    if not isinstance(kind, str) or not isinstance(message, str):
-        raise ProtocolError(
-            f"The guest sent {frame.type.name} without kind and message. "
-            "It is faulty: end it and start another."
-        )
-    told_traceback = traceback[:ERROR_TEXT_LIMIT] if isinstance(traceback, str) else None
-    return InvocationError(kind[:KIND_LIMIT], message[:ERROR_TEXT_LIMIT], told_traceback)

@@ -12,6 +12,7 @@ payload bytes. The guest's side is `ebbrt_image/src/messenger/Frame.h`; both are
 | 6      | 2    | type     | a `MessageType`                                            |
 | 8      | 8    | id       | request chosen by the host, echoed by its answers; 0: none |
 | 16     | 4    | context  | unikernel context; 0: the node itself, or the only context |
+|        |      |          | with `SNAPSHOT` set: one to be deployed from that snapshot |
 | 20     | 4    | length   | payload bytes, at most `MAX_PAYLOAD`                       |
 | 24     | 4    | limit_ms | run-time limit of LOAD and INVOKE in ms; 0: none           |
 | 28     | 4    | check    | CRC-32 (zlib's) of the 28 bytes before                     |
@@ -37,6 +38,8 @@ VERSION: Final = 1
 MAX_PAYLOAD: Final = 8 << 20
 HEADER_SIZE: Final = 32
 SEED_SIZE: Final = 32
+SNAPSHOT: Final = 1 << 31
+"""Set in a context: the number is a snapshot's."""
 
 _FIELDS: Final = struct.Struct("<4sBBHQIII")
 _CHECK: Final = struct.Struct("<I")
@@ -53,6 +56,15 @@ class MessageType(IntEnum):
     UNLOAD = 0x05
     STATUS_REQUEST = 0x06
     SHUTDOWN = 0x07
+    BOOT = 0x10
+    CAPTURE = 0x11
+    DEPLOY = 0x12
+    END = 0x13
+    EVICT = 0x14
+    EXPORT = 0x15
+    IMPORT = 0x16
+    BREAK = 0x17
+    LIST = 0x18
     READY = 0x81
     DONE = 0x82
     LOADED = 0x83
@@ -63,6 +75,10 @@ class MessageType(IntEnum):
     STATUS = 0x88
     LOG = 0x89
     ENDED = 0x8A
+    CAPTURED = 0x8B
+    DEPLOYED = 0x8C
+    EXPORTED = 0x8D
+    LISTED = 0x8E
 
     @property
     def from_guest(self) -> bool:

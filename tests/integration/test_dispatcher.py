@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import console, instance, node
+from orchestrator import answers, console, instance, node
 from orchestrator.dispatcher import Orchestrator
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.function import Function
@@ -180,7 +180,7 @@ async def test_output_is_bounded_and_none_is_lost(
     monkeypatch.setattr(console, "LIMIT", held)
     answer = await orchestrator.invoke(HELLO, {"do": "run-flood"})
     assert answer.ok and answer.stdout_truncated and not answer.stderr_truncated
-    assert len(answer.stdout) == instance.OUTPUT_LIMIT
+    assert len(answer.stdout) == answers.OUTPUT_LIMIT
 
 
 async def test_arguments_that_cannot_be_sent_are_an_error(orchestrator: Orchestrator) -> None:
