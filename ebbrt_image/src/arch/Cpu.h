@@ -24,6 +24,7 @@ struct Cpu {
   UcThread* current_thread;  // whose user state the core holds, or null
   UcThread* fpu_owner;       // whose FPU registers the core holds, or null
   uint64_t root;             // CR3 as last loaded
+  uint64_t breakpoint;       // in DR0, or 0
   TaskState task_state;
   Gdt gdt;
 };

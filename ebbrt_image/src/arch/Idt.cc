@@ -68,6 +68,8 @@ uint8_t ebbrt::idt::AllocateVector(MovableFunction<void()> handler) {
 
 extern "C" void HandleTrap(ebbrt::TrapFrame* frame) {
   using namespace ebbrt;
+  // Whose trap it is: handling it may block, and then others run here.
+  auto* thread = frame->from_user() ? &UcThread::Current() : nullptr;
   if (frame->vector < 32) {
     if (frame->from_user())
       uc_thread::HandleFault(*frame);
@@ -85,6 +87,6 @@ extern "C" void HandleTrap(ebbrt::TrapFrame* frame) {
     }
     // kVectorRemoteWork only wakes the core: the event loop takes the work.
   }
-  if (frame->from_user())
-    uc_thread::BeforeUserReturn(*frame);
+  if (thread)
+    thread->PrepareReturn(frame->vector >= 32);
 }

@@ -27,6 +27,9 @@ enum class FrameType : std::uint16_t {
   kDeploy = 0x12,
   kEnd = 0x13,
   kEvict = 0x14,
+  kExport = 0x15,
+  kImport = 0x16,
+  kBreak = 0x17,
   kList = 0x18,
   // Guest to host.
   kReady = 0x81,
@@ -41,6 +44,7 @@ enum class FrameType : std::uint16_t {
   kEnded = 0x8a,
   kCaptured = 0x8b,
   kDeployed = 0x8c,
+  kExported = 0x8d,
   kListed = 0x8e,
 };
 

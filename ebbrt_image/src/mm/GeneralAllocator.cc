@@ -47,6 +47,8 @@ void ebbrt::general_allocator::Free(void* object) {
   page_allocator->Free(pfn, frame.order);
 }
 
+const std::nothrow_t std::nothrow{};
+
 void* operator new(size_t size) {
   auto* object = ebbrt::general_allocator::Allocate(size);
   kbugon(!object, "kernel heap exhausted by %lu bytes", size);

@@ -6,6 +6,7 @@
 #include "arch/Cpu.h"
 #include "boot/BootInfo.h"
 #include "lib/Assert.h"
+#include "mm/SharedRegion.h"
 
 extern "C" char kernel_start[], kernel_end[];
 
@@ -34,6 +35,12 @@ void AddRange(uint64_t start, uint64_t end) {
   total_frames += last.number() - first.number();
 }
 
+// The same without what the host shares.
+void AddPrivateRange(uint64_t start, uint64_t end) {
+  AddRange(start, std::min(end, ebbrt::shared_region::Start()));
+  AddRange(std::max(start, ebbrt::shared_region::End()), end);
+}
+
 // Gives the buddy allocator the RAM in [low, high) without [hole, hole_end).
 void AddUsable(uint64_t low, uint64_t high, uint64_t hole, uint64_t hole_end) {
   for (const auto& range : ebbrt::boot_info::MemoryMap()) {
@@ -41,8 +48,8 @@ void AddUsable(uint64_t low, uint64_t high, uint64_t hole, uint64_t hole_end) {
       continue;
     auto start = std::max(range.start, low);
     auto end = std::min(range.end, high);
-    AddRange(start, std::min(end, hole));
-    AddRange(std::max(start, hole_end), end);
+    AddPrivateRange(start, std::min(end, hole));
+    AddPrivateRange(std::max(start, hole_end), end);
   }
 }
 
@@ -70,8 +77,11 @@ void ebbrt::PageAllocator::ClassInit() {
 }
 
 void ebbrt::PageAllocator::AddHighMemory() {
-  LockGuard guard(lock);
-  AddUsable(kBootMapped, ~uint64_t{0}, 0, 0);
+  {
+    LockGuard guard(lock);
+    AddUsable(kBootMapped, ~uint64_t{0}, 0, 0);
+  }
+  shared_region::Init();
 }
 
 ebbrt::Pfn ebbrt::PageAllocator::AllocateEarly() {

@@ -2,6 +2,7 @@
 
 #include "arch/Clock.h"
 #include "messenger/Frame.h"
+#include "uc/SnapshotCodec.h"
 
 namespace {
 
@@ -49,9 +50,9 @@ ebbrt::Contexts::Deploy(uint32_t snapshot) {
 }
 
 ebbrt::Result<ebbrt::RefPtr<ebbrt::Snapshot>>
-ebbrt::Contexts::Capture(UnikernelContext& uc) {
+ebbrt::Contexts::Capture(UnikernelContext& uc, UcThread* self) {
   auto started = clock::Uptime();
-  auto snapshot = uc.Capture(last_snapshot_ + 1);
+  auto snapshot = uc.Capture(last_snapshot_ + 1, self);
   if (!snapshot)
     return snapshot.error();
   ++last_snapshot_;
@@ -59,6 +60,37 @@ ebbrt::Contexts::Capture(UnikernelContext& uc) {
   ++counters_.captures;
   counters_.last_capture_ns = clock::Uptime() - started;
   return snapshot;
+}
+
+ebbrt::Result<ebbrt::RefPtr<ebbrt::Snapshot>>
+ebbrt::Contexts::Import(uint32_t parent, std::span<const std::byte> state,
+                        Vector<MemoryImage::Page> pages) {
+  RefPtr<Snapshot> below;
+  if (parent) {
+    auto* found = snapshots_.Find(parent);
+    if (!found)
+      return Errno::kNoEntry;
+    below = *found;
+  }
+  auto decoded = snapshot_codec::Decode(
+      state, archive_, {limits_.tmp_pages, limits_.descriptors});
+  if (!decoded)
+    return decoded.error();
+  auto memory =
+      MemoryImage::Build(below ? &below->memory() : nullptr,
+                         std::move(decoded->regions), std::move(pages));
+  if (!memory)
+    return Errno::kNoMemory;
+  auto snapshot =
+      MakeRef<Snapshot>(++last_snapshot_, std::move(below), std::move(memory),
+                        std::move(decoded->state));
+  snapshots_.Insert(last_snapshot_, snapshot);
+  return snapshot;
+}
+
+ebbrt::Snapshot* ebbrt::Contexts::FindSnapshot(uint32_t number) {
+  auto* snapshot = snapshots_.Find(number);
+  return snapshot ? snapshot->get() : nullptr;
 }
 
 ebbrt::UnikernelContext* ebbrt::Contexts::Find(uint32_t id) {

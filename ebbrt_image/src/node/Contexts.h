@@ -33,7 +33,17 @@ class Contexts {
   Result<UnikernelContext*> Deploy(uint32_t snapshot);
 
   // A snapshot of a UC, known by its number from now on.
-  Result<RefPtr<Snapshot>> Capture(UnikernelContext& uc);
+  Result<RefPtr<Snapshot>> Capture(UnikernelContext& uc,
+                                   UcThread* self = nullptr);
+
+  // A snapshot from another node: state as SnapshotCodec made it, pages in the
+  // region that the host shares. `parent` is 0 for none. The errors are those
+  // of the codec, and kNoEntry for an unknown parent.
+  Result<RefPtr<Snapshot>> Import(uint32_t parent,
+                                  std::span<const std::byte> state,
+                                  Vector<MemoryImage::Page> pages);
+  // Null if there is none.
+  Snapshot* FindSnapshot(uint32_t number);
 
   // Forgets a snapshot. What uses it keeps its pages. False if unknown.
   bool Evict(uint32_t snapshot) { return snapshots_.Erase(snapshot); }

@@ -7,9 +7,11 @@
 #include "arch/DebugConsole.h"
 #include "boot/BootInfo.h"
 #include "entropy/Entropy.h"
+#include "files/StateCursor.h"
 #include "lib/Assert.h"
 #include "lib/String.h"
 #include "lib/Vector.h"
+#include "mm/SharedRegion.h"
 #include "node/Report.h"
 
 namespace {
@@ -49,8 +51,13 @@ void ebbrt::Node::BeginFrame(const FrameHeader& header) {
       uc->channel().BeginFrame(header);
     }
     break;
+  case FrameType::kImport:
+  case FrameType::kBreak:
+    begin_import();
+    break;
   case FrameType::kStatusRequest:
   case FrameType::kShutdown:
+  case FrameType::kExport:
   case FrameType::kBoot:
   case FrameType::kCapture:
   case FrameType::kDeploy:
@@ -69,6 +76,10 @@ void ebbrt::Node::AddPayload(std::span<const std::byte> bytes) {
     std::memcpy(reinterpret_cast<std::byte*>(&sync_) + sync_filled_,
                 bytes.data(), size);
     sync_filled_ += size;
+  } else if (target_ == Target::kImport) {
+    // The parser gives no more than the header says.
+    std::memcpy(import_.get() + import_filled_, bytes.data(), bytes.size());
+    import_filled_ += bytes.size();
   } else if (target_ == Target::kUc &&
              !contexts_.Find(target_uc_)->channel().AddPayload(bytes)) {
     target_ = Target::kNothing;
@@ -117,6 +128,17 @@ void ebbrt::Node::EndFrame() {
       report::Error(header_.id, header_.context, "bad-request",
                     "no such snapshot");
     break;
+  case FrameType::kExport:
+    export_snapshot();
+    break;
+  case FrameType::kImport:
+    if (target_ == Target::kImport)
+      import_snapshot();
+    break;
+  case FrameType::kBreak:
+    if (target_ == Target::kImport)
+      set_breakpoint();
+    break;
   case FrameType::kList:
     report::Listed(header_.id, contexts_);
     break;
@@ -125,6 +147,7 @@ void ebbrt::Node::EndFrame() {
       forward();
   }
   target_ = Target::kNothing;
+  import_.reset();
 }
 
 void ebbrt::Node::ContextEnded(UnikernelContext& uc) {
@@ -262,5 +285,92 @@ void ebbrt::Node::end() {
     return;
   }
   uc->End(EndKind::kStopped, "ended by the host");
+  report::Done(header_.id, header_.context);
+}
+
+ebbrt::Result<uint32_t> ebbrt::Node::CaptureAsked(UnikernelContext& uc,
+                                                  UcThread& thread) {
+  auto snapshot = contexts_.Capture(uc, &thread);
+  if (!snapshot)
+    return snapshot.error();
+  report::Captured(uc.request(), uc.id(), **snapshot,
+                   contexts_.counters().last_capture_ns);
+  return (*snapshot)->id();
+}
+
+void ebbrt::Node::BreakpointHit(UnikernelContext& uc, UcThread& thread) {
+  auto snapshot = contexts_.Capture(uc, &thread);
+  if (snapshot)
+    report::Captured(uc.request(), uc.id(), **snapshot,
+                     contexts_.counters().last_capture_ns);
+  else
+    report::Error(uc.request(), uc.id(), "memory-limit",
+                  "no snapshot could be taken at the breakpoint");
+}
+
+void ebbrt::Node::export_snapshot() {
+  auto* snapshot = contexts_.FindSnapshot(header_.context & ~kSnapshotContext);
+  if (snapshot)
+    report::Exported(header_.id, header_.context, *snapshot);
+  else
+    report::Error(header_.id, header_.context, "bad-request",
+                  "no such snapshot");
+}
+
+void ebbrt::Node::begin_import() {
+  import_filled_ = 0;
+  auto scarce = PageAllocator::UncachedFrames() * kPageSize <
+                2 * header_.length + kKernelReserve * kPageSize;
+  if (!scarce)
+    import_.reset(new (std::nothrow) std::byte[header_.length + 1]);
+  if (import_)
+    target_ = Target::kImport;
+  else
+    report::Error(header_.id, header_.context, "memory-limit",
+                  "the node has no memory for the frame");
+}
+
+void ebbrt::Node::import_snapshot() {
+  StateCursor in({import_.get(), import_filled_});
+  auto state = in.TakeBytes(in.Take32());
+  Vector<MemoryImage::Page> pages;
+  auto count = in.ok() ? (import_filled_ - state.size()) / 16 : 0;
+  pages.Reserve(count);
+  for (size_t i = 0; i < count && in.ok(); ++i) {
+    auto address = in.Take64() * kPageSize;
+    auto index = in.Take64();
+    auto pfn = ~index ? shared_region::At(index) : Pfn::None();
+    in.Expect(!~index || pfn.valid());
+    pages.PushBack({address, pfn});
+  }
+  Result<RefPtr<Snapshot>> snapshot = Errno::kBadMessage;
+  if (in.complete())
+    snapshot = contexts_.Import(header_.context & ~kSnapshotContext, state,
+                                std::move(pages));
+  if (snapshot) {
+    report::Captured(header_.id, header_.context, **snapshot, 0);
+    return;
+  }
+  auto error = snapshot.error();
+  report::Error(header_.id, header_.context,
+                error == Errno::kNoMemory ? "memory-limit" : "bad-request",
+                error == Errno::kNoMemory  ? "no memory for the snapshot"
+                : error == Errno::kNoEntry ? "no such parent snapshot"
+                : error == Errno::kInvalid ? "the snapshot is of another image"
+                : error == Errno::kNotSupported
+                    ? "the snapshot is of another format version"
+                    : "the snapshot is damaged");
+}
+
+void ebbrt::Node::set_breakpoint() {
+  StateCursor in({import_.get(), import_filled_});
+  auto address = in.Take64();
+  auto* uc = contexts_.Find(header_.context);
+  if (!uc || !in.complete() || address >= AddressSpace::kHighest) {
+    report::Error(header_.id, header_.context, "bad-request",
+                  "BREAK takes a context and an address of it");
+    return;
+  }
+  uc->set_breakpoint(address);
   report::Done(header_.id, header_.context);
 }

@@ -5,6 +5,7 @@
 #define EBBRT_NODE_NODE_H_
 
 #include <cstdint>
+#include <memory>
 
 #include "files/Archive.h"
 #include "messenger/Messenger.h"
@@ -20,10 +21,13 @@ class Node final : public FrameReceiver, public UcObserver {
   void AddPayload(std::span<const std::byte> bytes) override;
   void EndFrame() override;
   void ContextEnded(UnikernelContext& uc) override;
+  Result<uint32_t> CaptureAsked(UnikernelContext& uc,
+                                UcThread& thread) override;
+  void BreakpointHit(UnikernelContext& uc, UcThread& thread) override;
 
  private:
   // What becomes of the payload that is coming in.
-  enum class Target { kSync, kUc, kNothing };
+  enum class Target { kSync, kUc, kImport, kNothing };
 
   // The UC that a frame is for, deployed if need be; null if that was answered
   // with an error.
@@ -35,6 +39,10 @@ class Node final : public FrameReceiver, public UcObserver {
   void boot();
   void capture();
   void end();
+  void export_snapshot();
+  void begin_import();
+  void import_snapshot();
+  void set_breakpoint();
 
   Contexts contexts_;
   bool many_;
@@ -47,6 +55,9 @@ class Node final : public FrameReceiver, public UcObserver {
   bool target_is_new_ = false;
   SyncPayload sync_;
   size_t sync_filled_ = 0;
+  // The payload of an IMPORT or BREAK that is coming in.
+  std::unique_ptr<std::byte[]> import_;
+  size_t import_filled_ = 0;
 };
 
 }  // namespace ebbrt

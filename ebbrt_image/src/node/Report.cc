@@ -6,6 +6,7 @@
 #include "lib/Vector.h"
 #include "messenger/Messenger.h"
 #include "mm/PageAllocator.h"
+#include "uc/SnapshotCodec.h"
 
 namespace {
 
@@ -81,6 +82,36 @@ void ebbrt::report::Deployed(uint64_t id, uint32_t context,
     json.Unsigned("context", context);
     json.Unsigned("ns", nanoseconds);
   });
+}
+
+void ebbrt::report::Exported(uint64_t id, uint32_t context,
+                             Snapshot& snapshot) {
+  // Held, so that it lives on if it is evicted while this blocks.
+  RefPtr<Snapshot> held(&snapshot);
+  auto state = snapshot_codec::Encode(snapshot);
+  auto pages = snapshot.memory().Difference(
+      snapshot.parent() ? &snapshot.parent()->memory() : nullptr);
+  struct Record {
+    uint64_t page;
+    uint64_t frame;
+  };
+  auto size = static_cast<uint32_t>(state.size());
+  auto length = sizeof(size) + state.size() + pages.size() * sizeof(Record);
+  if (length > FrameHeader::kMaxPayload) {
+    Error(id, context, "result-too-large",
+          "the snapshot has too many pages for one frame");
+    return;
+  }
+  messenger->Begin(FrameType::kExported, id, context,
+                   static_cast<uint32_t>(length));
+  messenger->Write(std::as_bytes(std::span(&size, 1)));
+  messenger->Write(std::span<const std::byte>(state));
+  for (const auto& page : pages) {
+    Record record{page.address / kPageSize,
+                  page.pfn.valid() ? page.pfn.number() : ~uint64_t{0}};
+    messenger->Write(std::as_bytes(std::span(&record, 1)));
+  }
+  messenger->End();
 }
 
 void ebbrt::report::Status(uint64_t id, Contexts& contexts,

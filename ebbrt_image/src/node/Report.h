@@ -15,6 +15,9 @@ void Ended(uint32_t context, const char* kind, const char* message);
 void Captured(uint64_t id, uint32_t context, Snapshot& snapshot,
               uint64_t nanoseconds);
 void Deployed(uint64_t id, uint32_t context, uint64_t nanoseconds);
+// What the host needs to store a snapshot: u32 size of the state, the state,
+// then for each page u64 number and u64 frame (~0: zeroes).
+void Exported(uint64_t id, uint32_t context, Snapshot& snapshot);
 // Totals, and the counters of `uc` if there is one.
 void Status(uint64_t id, Contexts& contexts, UnikernelContext* uc);
 // All snapshots and UCs, as many as fit into one frame.

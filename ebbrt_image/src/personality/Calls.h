@@ -133,6 +133,9 @@ Answer RandomBytes(SystemCall& call);
 Answer ProcessControl(SystemCall& call);
 Answer WaitForChild(SystemCall& call);
 
+// SnapshotCalls.cc
+Answer CaptureSelf(SystemCall& call);
+
 }  // namespace ebbrt::personality
 
 #endif  // EBBRT_PERSONALITY_CALLS_H_

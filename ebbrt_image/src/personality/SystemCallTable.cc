@@ -144,6 +144,7 @@ constexpr Entry kEntries[] = {
     {435, NotOffered},  // clone3: libraries fall back to clone
     {436, personality::CloseRange},
     {439, personality::AccessAt},
+    {500, personality::CaptureSelf, true},  // ours
 };
 
 struct Table {

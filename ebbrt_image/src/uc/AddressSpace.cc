@@ -171,7 +171,7 @@ ebbrt::AddressSpace::HandleFault(uint64_t address, bool write, bool execute) {
     resolved = entry;
     if (entry) {
       *entry = Entry(entry->pfn(),
-                     flags_of(*region) |
+                     FlagsOf(*region) |
                          (entry->flags() & (Entry::kDirty | Entry::kWritable)));
       if (loaded())
         cpu::InvalidatePage(page);
@@ -238,7 +238,7 @@ bool ebbrt::AddressSpace::fill(const Region& region, uint64_t page,
   auto* entry = tree_.Own(page);
   if (!entry)
     return false;
-  auto flags = flags_of(region);
+  auto flags = FlagsOf(region);
   auto file_left = region.file && offset < region.file_bytes
                        ? region.file_bytes - offset
                        : 0;
@@ -303,7 +303,7 @@ void ebbrt::AddressSpace::map_around(const Region& region, uint64_t page) {
   auto file_end = region.start + (region.file_bytes & ~(kPageSize - 1));
   auto end = std::min((page & ~(kFaultAround - 1)) + kFaultAround,
                       std::min(region.end, file_end));
-  auto flags = flags_of(region);
+  auto flags = FlagsOf(region);
   for (auto at = start; at < end; at += kPageSize) {
     // All lie in the table that the first page made owned.
     auto* entry = tree_.Own(at);
@@ -315,7 +315,11 @@ void ebbrt::AddressSpace::map_around(const Region& region, uint64_t page) {
   }
 }
 
-uint64_t ebbrt::AddressSpace::flags_of(const Region& region) {
+ebbrt::Pfn ebbrt::AddressSpace::ZeroPage() {
+  return ToPfn(zero_page);
+}
+
+uint64_t ebbrt::AddressSpace::FlagsOf(const Region& region) {
   auto protection = region.protection;
   auto any = protection.read || protection.write || protection.execute;
   return Entry::kPresent | Entry::kAccessed | (any ? Entry::kUser : 0) |

@@ -45,6 +45,11 @@ class AddressSpace {
   // look at the pages written since the last capture.
   std::unique_ptr<MemoryImage> Capture();
 
+  // The frame of zeroes that read faults borrow.
+  static Pfn ZeroPage();
+  // What an entry of the region has, as long as nobody may write through it.
+  static uint64_t FlagsOf(const Region& region);
+
   bool valid() const { return tree_.root().valid(); }
   Pfn root() const { return tree_.root(); }
   uint64_t owned_frames() const { return owned_frames_; }
@@ -129,7 +134,6 @@ class AddressSpace {
   bool fill(const Region& region, uint64_t page, bool write);
   bool copy_on_write(Entry& entry);
   void map_around(const Region& region, uint64_t page);
-  static uint64_t flags_of(const Region& region);
   // Frames of the range that only this space holds.
   uint64_t count_owned(uint64_t start, uint64_t end) const;
   void flush(uint64_t start, uint64_t end);

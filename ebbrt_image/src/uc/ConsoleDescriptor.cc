@@ -29,11 +29,11 @@ ebbrt::ConsoleDescriptor::count_readable(std::span<const UserBytes> pieces,
                                          uint64_t limit) {
   uint64_t readable = 0;
   for (auto piece : pieces) {
-    auto whole = uc_.space().ForEachPiece(
-        piece.address, piece.size, [&readable, limit](auto bytes) {
-          readable += bytes.size();
-          return readable < limit;
-        });
+    auto whole = uc_.space().ForEachPiece(piece.address, piece.size,
+                                          [&readable, limit](auto bytes) {
+                                            readable += bytes.size();
+                                            return readable < limit;
+                                          });
     if (!whole || readable >= limit)
       break;
   }

@@ -29,6 +29,17 @@ class MemoryImage {
   MemoryImage(const MemoryImage&) = delete;
   MemoryImage& operator=(const MemoryImage&) = delete;
 
+  // An image of pages that lie in frames of others, on top of what `parent` (or
+  // nothing, if null) maps. Pages whose frame is not valid are zero. Null if
+  // memory is short.
+  static std::unique_ptr<MemoryImage>
+  Build(MemoryImage* parent, RegionMap regions, Vector<Page> pages);
+
+  // The pages that differ from `parent`, by what they hold now: own pages, and
+  // those that the parent maps and this image does not. Invalid frames stand
+  // for zeroes.
+  Vector<Page> Difference(const MemoryImage* parent) const;
+
   // Takes over what `source` maps; its own pages become this image's, and
   // `source` borrows them.
   void Take(Tree& source);

@@ -2,10 +2,14 @@
 
 #include "arch/Clock.h"
 #include "entropy/Entropy.h"
+#include "files/StateReader.h"
+#include "files/StateWriter.h"
+#include "uc/ConsoleRole.h"
 
 namespace {
 
 constexpr size_t kMaxFiles = 4096;
+constexpr std::string_view kExecutable = "/bin/python";
 
 void FillRandom(std::span<std::byte> bytes) {
   ebbrt::entropy->Read(bytes);
@@ -17,14 +21,77 @@ ebbrt::RefPtr<ebbrt::TmpStorage> MakeStorage(ebbrt::TmpPages& pages,
       pages, &ebbrt::clock::Wall, ebbrt::TmpStorage::Limits{limit, kMaxFiles});
 }
 
+// One byte: the role.
+class PrototypeWriter final : public ebbrt::ConsoleWriter {
+ public:
+  void WriteConsole(const ebbrt::Descriptor& source,
+                    ebbrt::StateBuffer& body) override {
+    auto role = static_cast<const ebbrt::ConsolePrototype&>(source).role();
+    body.Add8(static_cast<uint8_t>(role));
+  }
+};
+
+class PrototypeReader final : public ebbrt::ConsoleReader {
+ public:
+  ebbrt::RefPtr<ebbrt::Descriptor>
+  ReadConsole(std::span<const std::byte> body) override {
+    using ebbrt::ConsoleRole;
+    if (body.size() != 1)
+      return nullptr;
+    auto role = static_cast<ConsoleRole>(body[0]);
+    if (role > ConsoleRole::kChannel)
+      return nullptr;
+    auto access = role == ConsoleRole::kChannel ? ebbrt::abi::kOpenReadWrite
+                                                : ebbrt::abi::kOpenWriteOnly;
+    return ebbrt::MakeRef<ebbrt::ConsolePrototype>(role, access);
+  }
+};
+
 }  // namespace
 
-ebbrt::UcFiles::UcFiles(const Archive& archive, std::string_view executable,
-                        Limits limits)
+ebbrt::UcFiles::UcFiles(Limits limits)
+    : limits_(limits), descriptors_(static_cast<int>(limits.descriptors)),
+      directory_(Place::InArchive(Archive::kRoot)) {}
+
+void ebbrt::UcFiles::Save(StateBuffer& out) const {
+  class Sink final : public StateSink {
+   public:
+    explicit Sink(StateBuffer& out) : out_(out) {}
+    void Write(std::span<const std::byte> bytes) override {
+      out_.AddBytes(bytes);
+    }
+
+   private:
+    StateBuffer& out_;
+  };
+  PrototypeWriter consoles;
+  StateWriter writer(*system_, directory_, descriptors_, consoles);
+  Sink sink(out);
+  writer.Emit(sink);
+}
+
+ebbrt::Result<std::unique_ptr<ebbrt::UcFiles>>
+ebbrt::UcFiles::Load(std::span<const std::byte> bytes, const Archive& archive,
+                     Limits limits) {
+  std::unique_ptr<UcFiles> files(new UcFiles(limits));
+  PrototypeReader consoles;
+  StateReader reader({archive, MakeStorage(files->pages_, limits.tmp_pages),
+                      &FillRandom, kExecutable, consoles,
+                      static_cast<int>(limits.descriptors)});
+  auto read = reader.Read(bytes);
+  if (!read)
+    return read.error();
+  files->system_ = std::move(read->files);
+  files->directory_ = read->directory;
+  files->descriptors_ = std::move(read->descriptors);
+  return files;
+}
+
+ebbrt::UcFiles::UcFiles(const Archive& archive, Limits limits)
     : limits_(limits),
       system_(MakeRef<FileSystem>(archive,
                                   MakeStorage(pages_, limits.tmp_pages),
-                                  &FillRandom, executable)),
+                                  &FillRandom, kExecutable)),
       descriptors_(static_cast<int>(limits.descriptors)),
       directory_(system_->root()) {}
 

@@ -4,10 +4,14 @@
 #define EBBRT_UC_UCFILES_H_
 
 #include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
 
 #include "files/CloneMap.h"
 #include "files/DescriptorTable.h"
 #include "files/FileSystem.h"
+#include "files/StateBuffer.h"
 #include "uc/TmpPages.h"
 
 namespace ebbrt {
@@ -20,11 +24,17 @@ class UcFiles {
   };
 
   // No number is open yet.
-  UcFiles(const Archive& archive, std::string_view executable, Limits limits);
+  UcFiles(const Archive& archive, Limits limits);
   // The same state, with descriptors of its own. `source` is only read, so
   // cores may clone one prototype at the same time.
   UcFiles(const UcFiles& source, ConsoleFactory& consoles);
   UcFiles& operator=(const UcFiles&) = delete;
+
+  // A prototype as bytes (files/StateFormat.h) and back. The bytes may be
+  // anything; the errors are those of StateReader.
+  void Save(StateBuffer& out) const;
+  static Result<std::unique_ptr<UcFiles>>
+  Load(std::span<const std::byte> bytes, const Archive& archive, Limits limits);
 
   FileSystem& system() { return *system_; }
   DescriptorTable& descriptors() { return descriptors_; }
@@ -34,6 +44,8 @@ class UcFiles {
   void set_umask(uint32_t mask) { umask_ = mask; }
 
  private:
+  explicit UcFiles(Limits limits);
+
   Limits limits_;
   TmpPages pages_;
   RefPtr<FileSystem> system_;

@@ -4,6 +4,7 @@
 
 #include "arch/Clock.h"
 #include "arch/Cpu.h"
+#include "arch/DebugRegisters.h"
 #include "arch/Exception.h"
 #include "arch/Gdt.h"
 #include "arch/Msr.h"
@@ -21,9 +22,12 @@ constexpr uint64_t kErrorReserved = 1 << 3;
 constexpr uint64_t kErrorExecute = 1 << 4;
 constexpr uint64_t kFlagsFixed = 0x2;
 constexpr uint64_t kFlagsInterrupt = 0x200;
-// What ring 3 may choose of its flags: CF PF AF ZF SF TF DF OF AC ID.
-constexpr uint64_t kFlagsUser = 0x240DD5;
+// What ring 3 may choose of its flags: CF PF AF ZF SF TF DF OF RF AC ID. RF
+// lets a copy step over the breakpoint it was captured at.
+constexpr uint64_t kFlagsUser = 0x250DD5;
 
+constexpr uint64_t kFlagsResume = 0x10000;
+constexpr uint64_t kVectorDebug = 1;
 constexpr uint64_t kSystemCallSize = 2;  // bytes of the instruction
 
 // The state that FNINIT and the default MXCSR give.
@@ -89,14 +93,18 @@ void ebbrt::UcThread::set_gs_base(uint64_t address) {
   msr::Write(msr::kKernelGsBase, address);
 }
 
-ebbrt::Result<ebbrt::ThreadState> ebbrt::UcThread::Capture() {
+ebbrt::Result<ebbrt::ThreadState> ebbrt::UcThread::Capture(bool self) {
   if (call_ == Call::kCommitted)
     return Errno::kBusy;
   ThreadState state;
   // Before it ran for the first time, its frame is not on a stack yet.
   state.frame = stack_top_ ? frame() : start_frame_;
-  if (call_ == Call::kRestartable)
-    state.frame.rip -= kSystemCallSize;
+  if (call_ == Call::kRestartable) {
+    if (self)
+      state.frame.rax = 0;
+    else
+      state.frame.rip -= kSystemCallSize;
+  }
   state.fs_base = fs_base_;
   state.gs_base = gs_base_;
   state.clear_child_tid = clear_child_tid_;
@@ -167,12 +175,22 @@ void ebbrt::UcThread::load() {
     cpu::WriteCr3(root);
     core.root = root;
   }
+  load_breakpoint();
   if (core.fpu_owner != this) {
     if (core.fpu_owner)
       asm volatile("fxsave64 %0" : "=m"(core.fpu_owner->fpu_));
     asm volatile("fxrstor64 %0" : : "m"(fpu_));
     core.fpu_owner = this;
   }
+}
+
+void ebbrt::UcThread::load_breakpoint() {
+  auto& core = cpu::Current();
+  auto wanted = uc_.breakpoint();
+  if (core.breakpoint == wanted)
+    return;
+  core.breakpoint = wanted;
+  debug_registers::Arm(wanted);
 }
 
 void ebbrt::UcThread::Exit() {
@@ -187,6 +205,12 @@ void ebbrt::UcThread::Exit() {
 
 void ebbrt::uc_thread::HandleFault(TrapFrame& frame) {
   auto& uc = UcThread::Current().uc();
+  if (frame.vector == kVectorDebug && debug_registers::TakeHit() &&
+      uc.breakpoint()) {
+    frame.rflags |= kFlagsResume;
+    uc.HandleBreakpoint();
+    return;
+  }
   if (frame.vector != kVectorPageFault) {
     uc.EndByFault(frame, exception::Name(frame.vector), 0);
     return;
@@ -200,10 +224,4 @@ void ebbrt::uc_thread::HandleFault(TrapFrame& frame) {
     uc.EndByFault(frame, "page fault", address);
   else if (result == AddressSpace::Fault::kNoMemory)
     uc.EndByMemory();
-}
-
-void ebbrt::uc_thread::BeforeUserReturn(TrapFrame& frame) {
-  auto& thread = UcThread::Current();
-  kassert(&thread.frame() == &frame);
-  thread.PrepareReturn(frame.vector >= 32);
 }

@@ -26,9 +26,10 @@ class UcThread : public IntrusiveListHook<UcThread> {
   void Start(const TrapFrame& frame);
   void Resume() { Start(start_frame_); }
 
-  // What a snapshot needs of a thread that is not running now. kBusy while it
-  // is in the middle of a transfer that cannot be made anew.
-  Result<ThreadState> Capture();
+  // What a snapshot needs of this thread. kBusy while it is in the middle of a
+  // transfer that cannot be made anew. `self`: the thread itself asks for the
+  // snapshot, by a call (which gives 0 in copies) or at a breakpoint.
+  Result<ThreadState> Capture(bool self);
 
   // Brackets of a system call: in between, the call can be made anew.
   void EnterCall() { call_ = Call::kRestartable; }
@@ -70,6 +71,7 @@ class UcThread : public IntrusiveListHook<UcThread> {
 
   void run();
   void load();
+  void load_breakpoint();
   void save_fpu();
 
   UnikernelContext& uc_;
@@ -89,7 +91,6 @@ namespace uc_thread {
 
 // An exception in ring 3.
 void HandleFault(TrapFrame& frame);
-void BeforeUserReturn(TrapFrame& frame);
 
 }  // namespace uc_thread
 

@@ -13,7 +13,6 @@
 namespace {
 
 constexpr int kChannelNumber = 3;
-constexpr std::string_view kExecutable = "/bin/python";
 constexpr uint64_t kMillisecond = 1000000;
 
 // Puts what needs no UC in place of the consoles of a captured one.
@@ -53,7 +52,7 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
     : id_(id), limits_(limits), archive_(archive), observer_(observer),
       space_(limits.frames), consoles_(*this),
       channel_(MakeRef<Channel>(*this)),
-      files_(archive, kExecutable, {limits.tmp_pages, limits.descriptors}),
+      files_(archive, {limits.tmp_pages, limits.descriptors}),
       run_timer_(*this) {
   auto install = [this](int number, RefPtr<Descriptor> descriptor) {
     auto set = descriptors().Set(number, std::move(descriptor), false);
@@ -116,6 +115,11 @@ ebbrt::UnikernelContext::Start(std::string_view path,
   return {};
 }
 
+void ebbrt::UnikernelContext::HandleBreakpoint() {
+  breakpoint_ = 0;
+  observer_.BreakpointHit(*this, UcThread::Current());
+}
+
 void ebbrt::UnikernelContext::Resume() {
   resumed_ = true;
   for (auto& thread : threads_)
@@ -123,12 +127,12 @@ void ebbrt::UnikernelContext::Resume() {
 }
 
 ebbrt::Result<ebbrt::RefPtr<ebbrt::Snapshot>>
-ebbrt::UnikernelContext::Capture(uint32_t snapshot_id) {
-  if (ended_ || request_ != 0 || channel_->waiting())
+ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
+  if (ended_ || (!self && (request_ != 0 || channel_->waiting())))
     return Errno::kBusy;
   UcState state;
   for (auto& thread : threads_) {
-    auto captured = thread.Capture();
+    auto captured = thread.Capture(&thread == self);
     if (!captured)
       return captured.error();
     state.threads.PushBack(*captured);

@@ -45,6 +45,11 @@ class UcObserver {
  public:
   virtual ~UcObserver() = default;
   virtual void ContextEnded(UnikernelContext& uc) = 0;
+  // The running thread asks for a snapshot of its UC: the snapshot's number.
+  virtual Result<uint32_t> CaptureAsked(UnikernelContext& uc,
+                                        UcThread& thread) = 0;
+  // The running thread is at the breakpoint, which is disarmed.
+  virtual void BreakpointHit(UnikernelContext& uc, UcThread& thread) = 0;
 };
 
 class UnikernelContext {
@@ -67,13 +72,20 @@ class UnikernelContext {
   void Resume();
 
   // A snapshot of this UC, which goes on unharmed and borrows from it. To be
-  // called on its core from an event that is not of this UC. kBusy while a
-  // request runs or a transfer is half done, kNoMemory.
-  Result<RefPtr<Snapshot>> Capture(uint32_t snapshot_id);
+  // called on its core: from an event that is not of this UC (`self` is null),
+  // or by the thread that asks for it. kBusy while a request runs and nobody
+  // of the UC asks, or while a transfer is half done; kNoMemory.
+  Result<RefPtr<Snapshot>> Capture(uint32_t snapshot_id, UcThread* self);
   // What it was deployed from or captured as last; null if neither.
   const RefPtr<Snapshot>& origin() const { return origin_; }
 
+  // The next execution of the instruction at `address` is reported once.
+  uint64_t breakpoint() const { return breakpoint_; }
+  void set_breakpoint(uint64_t address) { breakpoint_ = address; }
+  void HandleBreakpoint();
+
   uint32_t id() const { return id_; }
+  UcObserver& observer() { return observer_; }
   const UcLimits& limits() const { return limits_; }
   AddressSpace& space() { return space_; }
   UcFiles& files() { return files_; }
@@ -152,6 +164,7 @@ class UnikernelContext {
   IntrusiveList<UcThread, UcThread> threads_;
   uint32_t thread_count_ = 0;
   uint32_t next_thread_id_ = 1;
+  uint64_t breakpoint_ = 0;
   uint64_t break_start_ = 0;
   uint64_t break_end_ = 0;
   uint64_t request_ = 0;
