@@ -1,5 +1,6 @@
 """Snapshots on disk: format, lineage, integrity. Knows nothing of the processes they come from."""
 
+from snapshot_store.commit import Plan
 from snapshot_store.compatibility import check
 from snapshot_store.errors import (
     CorruptSnapshotError,
@@ -34,6 +35,7 @@ __all__ = [
     "Manifest",
     "MismatchError",
     "PageSet",
+    "Plan",
     "Problem",
     "SeussError",
     "Snapshot",

@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapshot_store.durable import locked, open_directory, sync_directory, write_file
+from snapshot_store.durable import checksum, locked, open_directory, sync_directory, write_file
 from snapshot_store.errors import InvalidDraftError
-from snapshot_store.format import Layout, page_chunks
+from snapshot_store.format import Layout, lay_out, page_chunks
 from snapshot_store.manifest import (
     DATA_NAMES,
     INDEX_NAME,
-    INDEX_RECORD_SIZE,
     MANIFEST_NAME,
     PAGES_NAME,
     STATE_NAME,
@@ -28,9 +27,28 @@ from snapshot_store.manifest import (
     identify,
     validated,
 )
-from snapshot_store.model import FORMAT_VERSION, Checksum, Draft, Manifest
-from snapshot_store.pageset import PAGE_SIZE
+from snapshot_store.model import FORMAT_VERSION, Draft, Manifest
 from snapshot_store.places import Places
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A snapshot worked out in memory, of which nothing is on disk yet.
+
+    Attributes:
+        draft: what it is made of; its pages must not change before it is carried out.
+        layout: how its pages are to be stored.
+        manifest: its manifest, sums and id included.
+    """
+
+    draft: Draft
+    layout: Layout
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        """The id it will be stored under."""
+        return self.manifest.id
 
 
 @dataclass(frozen=True)
@@ -59,17 +77,14 @@ def written_aside(places: Places) -> Iterator[Aside]:
             os.close(descriptor)
 
 
-def planned(draft: Draft, layout: Layout, created: int) -> Manifest:
-    """Return the manifest of a draft, with sums still to come, after checking it.
+def planned(draft: Draft, created: int) -> Plan:
+    """Work out how a draft will be stored, after checking it. Writes nothing.
 
     Raises:
         InvalidDraftError: the draft breaks a rule of the format.
     """
-    sizes = {
-        INDEX_NAME: len(layout.index) * INDEX_RECORD_SIZE,
-        PAGES_NAME: len(layout.stored) * PAGE_SIZE,
-        STATE_NAME: len(draft.state),
-    }
+    layout = lay_out(draft.pages)
+    contents = _contents(draft, layout)
     manifest = Manifest(
         id="0" * 16,
         format_version=FORMAT_VERSION,
@@ -88,10 +103,10 @@ def planned(draft: Draft, layout: Layout, created: int) -> Manifest:
         page_count=len(layout.index),
         stored_pages=len(layout.stored),
         state_size=len(draft.state),
-        checksums={name: Checksum(sizes[name], "0" * 64, 0) for name in DATA_NAMES},
+        checksums={name: checksum(chunks) for name, chunks in contents.items()},
     )
     try:
-        manifest = validated(manifest)
+        manifest = identify(validated(manifest))
     except FieldError as error:
         raise InvalidDraftError(f"cannot commit {_name(draft)}: {error}") from None
     total = manifest.blocks[-1].end_page
@@ -100,29 +115,24 @@ def planned(draft: Draft, layout: Layout, created: int) -> Manifest:
             f"cannot commit {_name(draft)}: it has page {draft.pages.numbers[-1]}, "
             f"but its blocks end at page {total}"
         )
-    return manifest
+    return Plan(draft, layout, manifest)
 
 
-def write_data(aside: Aside, draft: Draft, layout: Layout) -> dict[str, Checksum]:
+def write_data(aside: Aside, plan: Plan) -> None:
     """Write the files beside the manifest. Raises OSError."""
-    contents: dict[str, Iterable[bytes | memoryview]] = {
-        INDEX_NAME: [layout.index.tobytes()],
-        PAGES_NAME: (chunk.data for chunk in page_chunks(draft.pages, layout.stored)),
-        STATE_NAME: [draft.state],
-    }
-    return {name: write_file(aside.descriptor, name, contents[name]) for name in DATA_NAMES}
+    for name, chunks in _contents(plan.draft, plan.layout).items():
+        write_file(aside.descriptor, name, chunks)
 
 
-def publish(aside: Aside, manifest: Manifest, places: Places) -> Manifest:
+def publish(aside: Aside, manifest: Manifest, places: Places) -> None:
     """Complete the directory and rename it into place; the caller holds the store's lock.
 
     If there is a damaged snapshot of that id, its files are replaced one by one: the same id means
     the same bytes, so that every moment leaves it as it was or better. Raises OSError.
     """
-    complete = identify(manifest)
-    write_file(aside.descriptor, MANIFEST_NAME, [encode(complete)])
+    write_file(aside.descriptor, MANIFEST_NAME, [encode(manifest)])
     os.fsync(aside.descriptor)
-    target = places.snapshots / complete.id
+    target = places.snapshots / manifest.id
     if target.is_dir():
         for name in (*DATA_NAMES, MANIFEST_NAME):
             (aside.path / name).replace(target / name)
@@ -130,7 +140,6 @@ def publish(aside: Aside, manifest: Manifest, places: Places) -> Manifest:
     else:
         aside.path.rename(target)
         sync_directory(places.snapshots)
-    return complete
 
 
 def set_aside(path: Path, places: Places) -> Path:
@@ -154,6 +163,15 @@ def remove_abandoned(places: Places) -> list[Path]:
                 shutil.rmtree(path)
         removed.append(path)
     return removed
+
+
+def _contents(draft: Draft, layout: Layout) -> dict[str, Iterable[bytes | memoryview]]:
+    """The files beside the manifest, each as pieces that can be gone through once."""
+    return {
+        INDEX_NAME: [layout.index.tobytes()],
+        PAGES_NAME: (chunk.data for chunk in page_chunks(draft.pages, layout.stored)),
+        STATE_NAME: [draft.state],
+    }
 
 
 def _name(draft: Draft) -> str:

@@ -37,23 +37,29 @@ def open_directory(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def write_file(directory: int, name: str, chunks: Iterable[bytes | memoryview]) -> Checksum:
-    """Write a new file in an open directory, see it to the disk, and return its sums."""
+def checksum(chunks: Iterable[bytes | memoryview]) -> Checksum:
+    """Return size and sums of a file with this content."""
     size, crc, sha = 0, 0, sha256()
+    for chunk in chunks:
+        view = memoryview(chunk).cast("B")
+        sha.update(view)
+        crc = crc32(view, crc)
+        size += len(view)
+    return Checksum(size, sha.hexdigest(), crc)
+
+
+def write_file(directory: int, name: str, chunks: Iterable[bytes | memoryview]) -> None:
+    """Write a new file in an open directory and see it to the disk."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(name, flags, 0o400, dir_fd=directory)
     try:
         for chunk in chunks:
             view = memoryview(chunk).cast("B")
-            sha.update(view)
-            crc = crc32(view, crc)
-            size += len(view)
             while view:
                 view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return Checksum(size, sha.hexdigest(), crc)
 
 
 def sync_directory(path: Path) -> None:

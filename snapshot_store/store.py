@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Self
 from snapshot_store.catalogue import Catalogue
 from snapshot_store.commit import (
     Aside,
+    Plan,
     planned,
     publish,
     remove_abandoned,
@@ -25,8 +26,8 @@ from snapshot_store.errors import (
     CorruptSnapshotError,
     HasChildrenError,
     StoreError,
+    UnknownSnapshotError,
 )
-from snapshot_store.format import lay_out
 from snapshot_store.manifest import FieldError, content_digest, is_id
 from snapshot_store.model import Branch, Depth, Draft, Level, Manifest
 from snapshot_store.places import Places, default_root
@@ -93,14 +94,32 @@ class SnapshotStore:
             MismatchError: the draft does not fit its parent.
             StoreFullError: there is no room; nothing is kept.
         """
+        return self.carry_out(self.plan(draft))
+
+    def plan(self, draft: Draft) -> Plan:
+        """Work out the snapshot that `commit` would store, and its id, without waiting for a disk.
+
+        Raises:
+            InvalidDraftError, UnknownSnapshotError, MismatchError: as `commit`.
+        """
         self._check_parent(draft)
-        layout = lay_out(draft.pages)
-        plan = planned(draft, layout, int(time.time()))
+        plan = planned(draft, int(time.time()))
+        return replace(plan, manifest=self._as_its_twin(plan.manifest))
+
+    def carry_out(self, plan: Plan) -> Snapshot:
+        """Store what was planned; it is on disk when this returns.
+
+        The id is the plan's, unless the very same content was committed after the plan was made:
+        then it is that snapshot's.
+
+        Raises:
+            UnknownSnapshotError, MismatchError, StoreFullError: as `commit`.
+        """
         with reported(self.root, "commit a snapshot"), written_aside(self._places) as aside:
-            checksums = write_data(aside, draft, layout)
+            write_data(aside, plan)
             with self._alone():
-                self._check_parent(draft)
-                return self._publish(aside, replace(plan, checksums=checksums))
+                self._check_parent(plan.draft)
+                return self._publish(aside, self._as_its_twin(plan.manifest))
 
     def open(self, snapshot_id: str, *, verify: bool = False) -> Snapshot:
         """Open a snapshot for reading.
@@ -256,17 +275,18 @@ class SnapshotStore:
             with self._alone():
                 return remove_abandoned(self._places)
 
-    def _publish(self, aside: Aside, plan: Manifest) -> Snapshot:
-        for twin in self._select({"content": content_digest(plan)}):
-            try:
-                return self.open(twin.id, verify=True)
-            except CorruptSnapshotError:
-                # The same time gives the same id: the whole copy takes the damaged one's place.
-                plan = replace(plan, created=twin.created)
-        manifest = publish(aside, plan, self._places)
+    def _publish(self, aside: Aside, manifest: Manifest) -> Snapshot:
+        with suppress(UnknownSnapshotError, CorruptSnapshotError):
+            return self.open(manifest.id, verify=True)
+        publish(aside, manifest, self._places)
         self._damaged.pop(manifest.id, None)
         self._catalogue.add([manifest])
         return self.open(manifest.id)
+
+    def _as_its_twin(self, manifest: Manifest) -> Manifest:
+        """The manifest of the oldest snapshot with the same content, or the one given."""
+        twins = self._select({"content": content_digest(manifest)})
+        return twins[0] if twins else manifest
 
     def _check_parent(self, draft: Draft) -> None:
         if draft.parent is not None:

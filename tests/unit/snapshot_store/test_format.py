@@ -19,8 +19,8 @@ CRC_GENERATOR = 0x1DB710641
 
 
 def laid_out_and_read(pages: PageSet) -> PageSet:
-    layout = lay_out(pages)
-    manifest = planned(base_draft(pages=pages), layout, 0)
+    plan = planned(base_draft(pages=pages), 0)
+    layout, manifest = plan.layout, plan.manifest
     return to_page_set(parse_index(layout.index.tobytes(), manifest), pages.take(layout.stored))
 
 
@@ -68,8 +68,8 @@ def test_pages_whose_sums_collide_keep_their_own_slots() -> None:
 )
 def test_index_that_lies_is_refused(record: int, field: str, value: int, message: str) -> None:
     pages = page_set({1: 1, 2: 2, 3: 0, 79: 2})
-    layout = lay_out(pages)
-    manifest = planned(base_draft(pages=pages), layout, 0)
+    plan = planned(base_draft(pages=pages), 0)
+    layout, manifest = plan.layout, plan.manifest
     index = layout.index.copy()
     index[field][record] = value
     with pytest.raises(FieldError, match=message):
@@ -78,8 +78,8 @@ def test_index_that_lies_is_refused(record: int, field: str, value: int, message
 
 def test_index_of_another_length_is_refused() -> None:
     pages = page_set({1: 1})
-    layout = lay_out(pages)
-    manifest = planned(base_draft(pages=pages), layout, 0)
+    plan = planned(base_draft(pages=pages), 0)
+    layout, manifest = plan.layout, plan.manifest
     for raw in (b"", layout.index.tobytes()[:-1], layout.index.tobytes() * 2):
         with pytest.raises(FieldError, match="bytes"):
             parse_index(raw, manifest)

@@ -386,3 +386,48 @@ def test_merged_pages_can_be_committed(store: SnapshotStore) -> None:
     pages: PageSet = argument.merged_pages()
     flat = store.commit(replace(argument_draft("0" * 16, {}), parent=None, pages=pages))
     assert as_dict(flat.pages()) == as_dict(pages)
+
+
+def test_plan_knows_the_id_and_writes_nothing(store: SnapshotStore) -> None:
+    base = store.commit(base_draft())
+    before = sorted(store.root.rglob("*"))
+    plan = store.plan(function_draft(base.id))
+    assert sorted(store.root.rglob("*")) == before
+    stored = store.carry_out(plan)
+    assert stored.id == plan.id
+    assert stored.manifest == plan.manifest
+    assert store.verify(plan.id).ok
+
+
+def test_plan_of_what_is_stored_has_its_id(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = store.commit(base_draft())
+    monkeypatch.setattr(time, "time", lambda: stored.manifest.created + 60.0)
+    plan = store.plan(base_draft())
+    assert plan.id == stored.id
+    flip(stored.path / "pages.bin")
+    assert store.carry_out(plan).id == stored.id
+    assert store.verify(stored.id).ok
+
+
+def test_plan_overtaken_by_the_same_content_gives_that_snapshot(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = store.plan(base_draft())
+    monkeypatch.setattr(time, "time", lambda: plan.manifest.created + 60.0)
+    stored = store.commit(base_draft())
+    assert stored.id != plan.id
+    assert store.carry_out(plan).id == stored.id
+    assert [manifest.id for manifest in store.list()] == [stored.id]
+
+
+def test_plan_whose_parent_is_gone_is_refused(store: SnapshotStore) -> None:
+    base = store.commit(base_draft())
+    plan = store.plan(function_draft(base.id))
+    store.delete(base.id)
+    with pytest.raises(UnknownSnapshotError, match=base.id):
+        store.carry_out(plan)
+    with pytest.raises(UnknownSnapshotError, match=base.id):
+        store.plan(function_draft(base.id))
+    assert list((store.root / "incoming").iterdir()) == []
