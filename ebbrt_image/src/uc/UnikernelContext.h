@@ -46,10 +46,11 @@ class UcObserver {
   virtual ~UcObserver() = default;
   virtual void ContextEnded(UnikernelContext& uc) = 0;
   // The running thread asks for a snapshot of its UC: the snapshot's number.
-  virtual Result<uint32_t> CaptureAsked(UnikernelContext& uc,
-                                        UcThread& thread) = 0;
+  virtual Result<uint32_t> CaptureAsked(UnikernelContext&, UcThread&) {
+    return Errno::kNotSupported;
+  }
   // The running thread is at the breakpoint, which is disarmed.
-  virtual void BreakpointHit(UnikernelContext& uc, UcThread& thread) = 0;
+  virtual void BreakpointHit(UnikernelContext&, UcThread&) {}
 };
 
 class UnikernelContext {
