@@ -163,8 +163,6 @@ ebbrt::AddressSpace::HandleFault(uint64_t address, bool write, bool execute) {
     // The path may be borrowed although the entry itself looks writable.
     auto* entry = tree_.Own(page);
     resolved = entry && (entry->writable() || copy_on_write(*entry));
-    if (resolved && loaded())
-      cpu::InvalidatePage(page);
   } else {
     // Only protection stood in the way, and the region allows it now.
     auto* entry = tree_.Own(page);
@@ -173,10 +171,12 @@ ebbrt::AddressSpace::HandleFault(uint64_t address, bool write, bool execute) {
       *entry = Entry(entry->pfn(),
                      FlagsOf(*region) |
                          (entry->flags() & (Entry::kDirty | Entry::kWritable)));
-      if (loaded())
-        cpu::InvalidatePage(page);
     }
   }
+  // Tables may have been copied, even if memory ran short then: the core must
+  // forget the old ones, which are no longer kept for this space.
+  if (loaded())
+    cpu::InvalidatePage(page);
   return resolved ? Fault::kResolved : Fault::kNoMemory;
 }
 
