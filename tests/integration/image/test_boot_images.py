@@ -25,6 +25,9 @@ MUST_FAIL = "ExceptionTest"
 """The image whose every case ends the kernel; `test.case` on its command line picks one."""
 NAMES = sorted({path.stem for path in BOOT_TESTS.glob("*Test.cc")} - {MUST_FAIL})
 
+OUTPUT = {"UcTest": ["\nhello from ring 3\n"], "BacktraceTest": ["MarkedFunction+0x1\n"]}
+"""What an image must say besides."""
+
 REPORTS = {
     "divide": ["divide error (vector 0,", "DivideByZero+0x"],
     "null-write": ["page fault (vector 14, error 2)", "r15 1122334455667788", "WriteToNull+0x"],
@@ -70,6 +73,8 @@ def test_boot(name: str, machine: Machine, cores: int) -> None:
     status, said = boot(name, machine, cores)
     assert status == PASSED, f"{name} ended with status {status}:\n{said}"
     assert said.endswith("passed\n"), said
+    for text in OUTPUT.get(name, []):
+        assert text in said, f"{text!r} is not in what {name} said:\n{said}"
 
 
 @pytest.mark.parametrize("machine", ["microvm", "q35"])
