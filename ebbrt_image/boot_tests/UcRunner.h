@@ -57,10 +57,8 @@ class UcRunner final : public UcObserver {
 
   // A request as the host sends it.
   void Request(uint64_t id, uint32_t limit_ms) {
-    auto& channel = uc_->channel();
-    channel.BeginFrame(
-        FrameHeader::Make(FrameType::kInvoke, id, uc_->id(), 0, limit_ms));
-    channel.EndFrame();
+    uc_->channel().Deliver(IncomingFrame(
+        FrameHeader::Make(FrameType::kInvoke, id, uc_->id(), 0, limit_ms)));
   }
 
   const Outcome& Wait() {

@@ -12,6 +12,7 @@ constexpr EbbId kTimerId(3);
 constexpr EbbId kClockId(4);
 constexpr EbbId kEntropyId(5);
 constexpr EbbId kMessengerId(6);
+constexpr EbbId kContextsId(7);
 constexpr EbbId kFirstDynamicId(64);
 
 }  // namespace ebbrt

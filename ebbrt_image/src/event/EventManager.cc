@@ -48,6 +48,10 @@ void ebbrt::EventManager::ClassInit() {
   Create(&root, kEventManagerId);
 }
 
+ebbrt::EventManager* ebbrt::EventManager::Rep() {
+  return event_manager.Rep();
+}
+
 void ebbrt::EventManager::Start() {
   stack_ = allocate_stack();
   enter_loop();

@@ -66,6 +66,18 @@ class EventManager : public MulticoreEbb<EventManager> {
   // Queues an event on another core and wakes it.
   static void SpawnRemote(MovableFunction<void()> function, unsigned core);
 
+  // Runs function() as an event of another core and blocks until it is done.
+  template <class F> static void CallRemote(F function, unsigned core) {
+    EventContext context;
+    SpawnRemote(
+        [&function, &context] {
+          function();
+          ActivateContext(context);
+        },
+        core);
+    Rep()->SaveContext(context);
+  }
+
   // Blocks the running event until somebody activates the context.
   void SaveContext(EventContext& context);
   // Queues a blocked event to go on. Call on any core.
@@ -87,6 +99,9 @@ class EventManager : public MulticoreEbb<EventManager> {
  private:
   friend class EventContext;
   class FunctionTask;
+
+  // The rep of this core.
+  static EventManager* Rep();
 
   static void LoopEntry();
   // Runs the loop from the bottom of the present stack.

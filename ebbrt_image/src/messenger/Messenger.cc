@@ -1,5 +1,8 @@
 #include "messenger/Messenger.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "arch/DebugConsole.h"
 #include "lib/Assert.h"
 
@@ -40,21 +43,85 @@ void ebbrt::Messenger::SendText(FrameType type, uint64_t id, uint32_t context,
 
 void ebbrt::Messenger::Begin(FrameType type, uint64_t id, uint32_t context,
                              uint32_t length) {
-  while (busy_)
-    senders_.Wait();
-  busy_ = true;
-  unsent_ = length;
   auto header = FrameHeader::Make(type, id, context, length);
-  console_->Write(header.bytes());
+  auto core = cpu::Index();
+  if (core == 0) {
+    begin(header);
+    return;
+  }
+  auto& gathered = gathered_[core];
+  while (gathered.busy)
+    gathered.senders.Wait();
+  gathered.busy = true;
+  gathered.header = header;
+  gathered.begun = false;
+  gathered.unsent = length;
+  gathered.filled = 0;
+  if (!gathered.bytes)
+    gathered.bytes = new std::byte[Gathered::kSize];
 }
 
 void ebbrt::Messenger::Write(std::span<const std::byte> bytes) {
+  auto core = cpu::Index();
+  if (core == 0) {
+    write(bytes);
+    return;
+  }
+  auto& gathered = gathered_[core];
+  kbugon(bytes.size() > gathered.unsent, "frame longer than its header says");
+  gathered.unsent -= static_cast<uint32_t>(bytes.size());
+  while (!bytes.empty()) {
+    if (gathered.filled == Gathered::kSize)
+      hand_on(gathered, false);
+    auto size = std::min(bytes.size(), Gathered::kSize - gathered.filled);
+    std::memcpy(gathered.bytes + gathered.filled, bytes.data(), size);
+    gathered.filled += size;
+    bytes = bytes.subspan(size);
+  }
+}
+
+void ebbrt::Messenger::End() {
+  auto core = cpu::Index();
+  if (core == 0) {
+    end();
+    return;
+  }
+  auto& gathered = gathered_[core];
+  kbugon(gathered.unsent != 0, "frame shorter than its header says");
+  hand_on(gathered, true);
+  gathered.busy = false;
+  gathered.senders.WakeOne();
+}
+
+void ebbrt::Messenger::hand_on(Gathered& gathered, bool last) {
+  EventManager::CallRemote(
+      [this, &gathered, last] {
+        if (!gathered.begun)
+          begin(gathered.header);
+        write({gathered.bytes, gathered.filled});
+        if (last)
+          end();
+      },
+      0);
+  gathered.begun = true;
+  gathered.filled = 0;
+}
+
+void ebbrt::Messenger::begin(const FrameHeader& header) {
+  while (busy_)
+    senders_.Wait();
+  busy_ = true;
+  unsent_ = header.length;
+  console_->Write(header.bytes());
+}
+
+void ebbrt::Messenger::write(std::span<const std::byte> bytes) {
   kbugon(bytes.size() > unsent_, "frame longer than its header says");
   unsent_ -= static_cast<uint32_t>(bytes.size());
   console_->Write(bytes);
 }
 
-void ebbrt::Messenger::End() {
+void ebbrt::Messenger::end() {
   kbugon(unsent_ != 0, "frame shorter than its header says");
   console_->Flush();
   busy_ = false;

@@ -1,5 +1,6 @@
 // Frames to and from the host. Frames leave whole, in the order in which their
-// senders got hold of the channel.
+// senders got hold of the channel. Any core may send; core 0, which has the
+// device, does it for the others.
 #ifndef EBBRT_MESSENGER_MESSENGER_H_
 #define EBBRT_MESSENGER_MESSENGER_H_
 
@@ -8,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include "arch/Cpu.h"
 #include "ebb/EbbRef.h"
 #include "ebb/SharedEbb.h"
 #include "ebb/StaticIds.h"
@@ -47,8 +49,26 @@ class Messenger : public SharedEbb<Messenger> {
   void End();
 
  private:
+  // What a core other than 0 gathers before it calls there.
+  struct Gathered {
+    static constexpr size_t kSize = 16 * kPageSize;
+
+    bool busy = false;
+    WaitQueue senders;
+    FrameHeader header;
+    bool begun = false;  // on core 0
+    uint32_t unsent = 0;
+    size_t filled = 0;
+    std::byte* bytes = nullptr;
+  };
+
   explicit Messenger(FrameReceiver& receiver) : receiver_(receiver) {}
   void receive(std::span<const std::byte> bytes);
+  void begin(const FrameHeader& header);
+  void write(std::span<const std::byte> bytes);
+  void end();
+  // Hands on what this core has gathered; with the frame's end if `last`.
+  void hand_on(Gathered& gathered, bool last);
 
   FrameReceiver& receiver_;
   std::unique_ptr<VirtioConsole> console_;
@@ -56,6 +76,7 @@ class Messenger : public SharedEbb<Messenger> {
   WaitQueue senders_;
   bool busy_ = false;
   uint32_t unsent_ = 0;
+  Gathered gathered_[kMaxCores];
 };
 
 constexpr auto messenger = EbbRef<Messenger>(kMessengerId);

@@ -13,11 +13,13 @@ constexpr size_t kKernelReserve = 1024;
 
 struct KernelFrames {
   static void* Pointer(Pfn pfn) { return ToPointer(pfn); }
-  static Pfn AllocateTable() {
+  // For whatever a UC makes the kernel keep.
+  static Pfn Allocate() {
     return PageAllocator::UncachedFrames() > kKernelReserve
                ? page_allocator->Allocate()
                : Pfn::None();
   }
+  static Pfn AllocateTable() { return Allocate(); }
   static void AddReference(Pfn pfn) { frames::AddReference(pfn); }
   static uint32_t References(Pfn pfn) { return frames::References(pfn); }
   static bool DropReference(Pfn pfn) { return frames::DropReference(pfn); }

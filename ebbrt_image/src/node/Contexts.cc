@@ -1,8 +1,8 @@
 #include "node/Contexts.h"
 
 #include "arch/Clock.h"
-#include "messenger/Frame.h"
-#include "uc/SnapshotCodec.h"
+#include "lib/String.h"
+#include "node/Report.h"
 
 namespace {
 
@@ -10,102 +10,208 @@ constexpr std::string_view kProgram = "/bin/python";
 
 }  // namespace
 
-ebbrt::Result<ebbrt::UnikernelContext*> ebbrt::Contexts::Boot() {
-  auto uc = std::make_unique<UnikernelContext>(next_id(), limits_, archive_,
-                                               observer_);
+void ebbrt::Contexts::ClassInit(ContextsRoot& root) {
+  Create(&root, kContextsId);
+}
+
+unsigned ebbrt::Contexts::ChooseCore(const ContextsRoot& root) {
+  unsigned best = 0;
+  for (unsigned core = 1; core < cpu::Count(); ++core) {
+    auto lighter = root.load(core) < root.load(best);
+    auto fewer = root.load(core) == root.load(best) &&
+                 root.count(core) < root.count(best);
+    if (lighter || fewer)
+      best = core;
+  }
+  return best;
+}
+
+uint32_t ebbrt::Contexts::Boot() {
+  auto uc = std::make_unique<UnikernelContext>(next_id(), root_.limits(),
+                                               root_.archive(), *this);
   const std::string_view arguments[] = {kProgram};
-  auto started = uc->Start(kProgram, arguments, {});
-  if (!started)
-    return started.error();
-  auto* booted = uc.get();
-  contexts_.Insert(booted->id(), std::move(uc));
-  return booted;
+  if (!uc->Start(kProgram, arguments, {}))
+    return 0;
+  auto id = uc->id();
+  contexts_.Insert(id, std::move(uc));
+  ++root_.count_[cpu::Index()];
+  return id;
+}
+
+void ebbrt::Contexts::Deploy(uint32_t snapshot, IncomingFrame frame) {
+  auto* uc = deploy_or_report(snapshot, frame.header().id);
+  if (!uc)
+    return;
+  ++root_.load_[cpu::Index()];
+  uc->channel().Deliver(std::move(frame));
+  uc->Resume();
+}
+
+void ebbrt::Contexts::DeployIdle(uint32_t snapshot, uint64_t id) {
+  auto* uc = deploy_or_report(snapshot, id);
+  if (!uc)
+    return;
+  uc->Resume();
+  report::Deployed(id, uc->id(), root_.last_deploy_ns);
+}
+
+void ebbrt::Contexts::Deliver(uint32_t context, IncomingFrame frame) {
+  auto* uc = find_or_report(context, frame.header().id);
+  if (!uc)
+    return;
+  if (frame.header().type != FrameType::kSync)
+    ++root_.load_[cpu::Index()];
+  uc->channel().Deliver(std::move(frame));
+}
+
+void ebbrt::Contexts::Capture(uint32_t context, uint64_t id) {
+  auto* uc = find_or_report(context, id);
+  if (!uc)
+    return;
+  auto snapshot = capture(*uc, nullptr);
+  if (snapshot)
+    report::Captured(id, context, **snapshot, root_.last_capture_ns);
+  else if (snapshot.error() == Errno::kBusy)
+    report::Error(id, context, "busy",
+                  "the context is in the middle of a request");
+  else
+    report::Error(id, context, "memory-limit",
+                  "the node has no memory for a snapshot");
+}
+
+void ebbrt::Contexts::End(uint32_t context, uint64_t id) {
+  auto* uc = find_or_report(context, id);
+  if (!uc)
+    return;
+  uc->End(EndKind::kStopped, "ended by the host");
+  report::Done(id, context);
+}
+
+void ebbrt::Contexts::Break(uint32_t context, uint64_t id, uint64_t address) {
+  auto* uc = find_or_report(context, id);
+  if (!uc)
+    return;
+  uc->set_breakpoint(address);
+  report::Done(id, context);
+}
+
+ebbrt::UnikernelContext* ebbrt::Contexts::Find(uint32_t context) {
+  auto* uc = contexts_.Find(context);
+  return uc ? uc->get() : nullptr;
+}
+
+void ebbrt::Contexts::ContextEnded(UnikernelContext& uc) {
+  auto context = uc.id();
+  auto stopped = uc.end_kind() == EndKind::kStopped;
+  auto was_ready = uc.channel().ready();
+  auto kind = Name(uc.end_kind());
+  String message(uc.end_message());
+  Vector<uint64_t> unanswered;
+  auto serving = uc.request() != 0;
+  if (serving)
+    unanswered.PushBack(uc.request());
+  uc.channel().ForEachWaiting(
+      [&unanswered](uint64_t id) { unanswered.PushBack(id); });
+  root_.load_[cpu::Index()] -= static_cast<uint32_t>(unanswered.size());
+  --root_.count_[cpu::Index()];
+  // The old one may hold all memory, so it goes before a new one comes; and
+  // that comes before anything blocks, so that requests always find a UC.
+  contexts_.Erase(context);
+  if (end_handler_)
+    end_handler_(context, was_ready, message.c_str());
+  for (auto id : unanswered)
+    report::Error(id, context, kind, message.c_str());
+  if (!serving && !stopped)
+    report::Ended(context, kind, message.c_str());
+}
+
+void ebbrt::Contexts::RequestEnded(UnikernelContext&) {
+  --root_.load_[cpu::Index()];
+}
+
+ebbrt::Result<uint32_t> ebbrt::Contexts::CaptureAsked(UnikernelContext& uc,
+                                                      UcThread& thread) {
+  auto snapshot = capture(uc, &thread);
+  if (!snapshot)
+    return snapshot.error();
+  report::Captured(uc.request(), uc.id(), **snapshot, root_.last_capture_ns);
+  return (*snapshot)->id();
+}
+
+void ebbrt::Contexts::BreakpointHit(UnikernelContext& uc, UcThread& thread) {
+  auto snapshot = capture(uc, &thread);
+  if (snapshot)
+    report::Captured(uc.request(), uc.id(), **snapshot, root_.last_capture_ns);
+  else
+    report::Error(uc.request(), uc.id(), "memory-limit",
+                  "no snapshot could be taken at the breakpoint");
 }
 
 ebbrt::Result<ebbrt::UnikernelContext*>
-ebbrt::Contexts::Deploy(uint32_t snapshot) {
+ebbrt::Contexts::deploy(uint32_t snapshot) {
   auto started = clock::Uptime();
-  auto* origin = snapshots_.Find(snapshot);
+  auto origin = root_.snapshots().Find(snapshot);
   if (!origin)
     return Errno::kNoEntry;
   if (PageAllocator::UncachedFrames() <= kKernelReserve)
     return Errno::kNoMemory;
-  auto uc = std::make_unique<UnikernelContext>(next_id(), limits_, archive_,
-                                               observer_, *origin);
+  auto uc = std::make_unique<UnikernelContext>(
+      next_id(), root_.limits(), root_.archive(), *this, std::move(origin));
   if (!uc->valid())
     return Errno::kNoMemory;
   // No two UCs of a snapshot may draw the same random numbers: the runner
   // renews what it keeps itself when it sees this frame.
-  SyncPayload sync = {clock::Wall(), ++counters_.deploys, {}};
-  auto& channel = uc->channel();
-  channel.BeginFrame(
+  SyncPayload sync = {clock::Wall(), ++root_.deploys, {}};
+  IncomingFrame frame(
       FrameHeader::Make(FrameType::kSync, 0, uc->id(), sizeof(sync)));
-  if (!channel.AddPayload(std::as_bytes(std::span(&sync, 1))))
+  if (!frame.Add(std::as_bytes(std::span(&sync, 1))))
     return Errno::kNoMemory;
-  channel.EndFrame();
+  uc->channel().Deliver(std::move(frame));
   auto* deployed = uc.get();
   contexts_.Insert(deployed->id(), std::move(uc));
-  counters_.last_deploy_ns = clock::Uptime() - started;
+  ++root_.count_[cpu::Index()];
+  root_.last_deploy_ns = clock::Uptime() - started;
   return deployed;
 }
 
+ebbrt::UnikernelContext* ebbrt::Contexts::deploy_or_report(uint32_t snapshot,
+                                                           uint64_t id) {
+  auto uc = deploy(snapshot);
+  if (uc)
+    return *uc;
+  auto unknown = uc.error() == Errno::kNoEntry;
+  report::Error(id, kSnapshotContext | snapshot,
+                unknown ? "bad-request" : "memory-limit",
+                unknown ? "no such snapshot"
+                        : "the node has no memory for another context");
+  return nullptr;
+}
+
+ebbrt::UnikernelContext* ebbrt::Contexts::find_or_report(uint32_t context,
+                                                         uint64_t id) {
+  auto* uc = Find(context);
+  if (!uc)
+    report::Error(id, context, "bad-request", "no such context");
+  return uc;
+}
+
 ebbrt::Result<ebbrt::RefPtr<ebbrt::Snapshot>>
-ebbrt::Contexts::Capture(UnikernelContext& uc, UcThread* self) {
+ebbrt::Contexts::capture(UnikernelContext& uc, UcThread* self) {
   auto started = clock::Uptime();
-  auto snapshot = uc.Capture(last_snapshot_ + 1, self);
+  auto snapshot = uc.Capture(root_.snapshots().NextNumber(), self);
   if (!snapshot)
     return snapshot.error();
-  ++last_snapshot_;
-  snapshots_.Insert(last_snapshot_, *snapshot);
-  ++counters_.captures;
-  counters_.last_capture_ns = clock::Uptime() - started;
+  root_.snapshots().Add(*snapshot);
+  ++root_.captures;
+  root_.last_capture_ns = clock::Uptime() - started;
   return snapshot;
-}
-
-ebbrt::Result<ebbrt::RefPtr<ebbrt::Snapshot>>
-ebbrt::Contexts::Import(uint32_t parent, std::span<const std::byte> state,
-                        Vector<MemoryImage::Page> pages) {
-  RefPtr<Snapshot> below;
-  if (parent) {
-    auto* found = snapshots_.Find(parent);
-    if (!found)
-      return Errno::kNoEntry;
-    below = *found;
-  }
-  auto decoded = snapshot_codec::Decode(
-      state, archive_, {limits_.tmp_pages, limits_.descriptors});
-  if (!decoded)
-    return decoded.error();
-  auto memory =
-      MemoryImage::Build(below ? &below->memory() : nullptr,
-                         std::move(decoded->regions), std::move(pages));
-  if (!memory)
-    return Errno::kNoMemory;
-  auto snapshot =
-      MakeRef<Snapshot>(++last_snapshot_, std::move(below), std::move(memory),
-                        std::move(decoded->state));
-  snapshots_.Insert(last_snapshot_, snapshot);
-  return snapshot;
-}
-
-ebbrt::Snapshot* ebbrt::Contexts::FindSnapshot(uint32_t number) {
-  auto* snapshot = snapshots_.Find(number);
-  return snapshot ? snapshot->get() : nullptr;
-}
-
-ebbrt::UnikernelContext* ebbrt::Contexts::Find(uint32_t id) {
-  auto* uc = contexts_.Find(id);
-  return uc ? uc->get() : nullptr;
-}
-
-void ebbrt::Contexts::Remove(UnikernelContext& uc) {
-  contexts_.Erase(uc.id());
 }
 
 uint32_t ebbrt::Contexts::next_id() {
-  // Numbers are reused only after two thousand million others.
-  do
-    last_id_ = (last_id_ + 1) & ~kSnapshotContext;
-  while (last_id_ == 0 || contexts_.Contains(last_id_));
-  return last_id_;
+  uint32_t id;
+  do {
+    ++last_sequence_;
+    id = (last_sequence_ * kMaxCores + cpu::Index()) & ~kSnapshotContext;
+  } while (id < kMaxCores || contexts_.Contains(id));
+  return id;
 }

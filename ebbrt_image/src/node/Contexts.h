@@ -1,83 +1,117 @@
-// The UCs and snapshots of a node.
+// The UCs of one core. Every operation runs on that core; what the host is to
+// hear of it is sent from there.
 #ifndef EBBRT_NODE_CONTEXTS_H_
 #define EBBRT_NODE_CONTEXTS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
+#include "ebb/EbbRef.h"
+#include "ebb/MulticoreEbb.h"
+#include "ebb/StaticIds.h"
 #include "files/Archive.h"
 #include "lib/HashMap.h"
 #include "lib/Result.h"
+#include "messenger/IncomingFrame.h"
+#include "node/Snapshots.h"
 #include "uc/UnikernelContext.h"
 
 namespace ebbrt {
 
-class Contexts {
+class Contexts;
+
+// What the cores share.
+class ContextsRoot : public MulticoreEbbRoot<Contexts> {
  public:
-  struct Counters {
-    uint64_t deploys = 0;
-    uint64_t captures = 0;
-    uint64_t last_deploy_ns = 0;
-    uint64_t last_capture_ns = 0;
-  };
+  ContextsRoot(const Archive& archive, const UcLimits& limits)
+      : archive_(archive), limits_(limits) {}
 
-  // `observer` is told of ends and then calls Remove.
-  Contexts(const Archive& archive, const UcLimits& limits, UcObserver& observer)
-      : archive_(archive), limits_(limits), observer_(observer) {}
+  Snapshots& snapshots() { return snapshots_; }
+  const UcLimits& limits() const { return limits_; }
+  const Archive& archive() const { return archive_; }
 
-  // Starts a UC from the program in the archive.
-  Result<UnikernelContext*> Boot();
+  // UCs and requests of a core, a little out of date on others.
+  uint32_t load(unsigned core) const { return load_[core]; }
+  uint32_t count(unsigned core) const { return count_[core]; }
 
-  // A UC from a snapshot, with SYNC as the first frame of its channel. It does
-  // not run yet: the caller may give it a frame before Resume.
-  Result<UnikernelContext*> Deploy(uint32_t snapshot);
+  std::atomic<uint64_t> deploys{0};
+  std::atomic<uint64_t> captures{0};
+  std::atomic<uint64_t> last_deploy_ns{0};
+  std::atomic<uint64_t> last_capture_ns{0};
 
-  // A snapshot of a UC, known by its number from now on.
-  Result<RefPtr<Snapshot>> Capture(UnikernelContext& uc,
-                                   UcThread* self = nullptr);
+ private:
+  friend class Contexts;
+  const Archive& archive_;
+  UcLimits limits_;
+  Snapshots snapshots_;
+  std::atomic<uint32_t> load_[kMaxCores] = {};
+  std::atomic<uint32_t> count_[kMaxCores] = {};
+};
 
-  // A snapshot from another node: state as SnapshotCodec made it, pages in the
-  // region that the host shares. `parent` is 0 for none. The errors are those
-  // of the codec, and kNoEntry for an unknown parent.
-  Result<RefPtr<Snapshot>> Import(uint32_t parent,
-                                  std::span<const std::byte> state,
-                                  Vector<MemoryImage::Page> pages);
-  // Null if there is none.
-  Snapshot* FindSnapshot(uint32_t number);
+// Told on the UC's core when a UC is gone and its requests are answered.
+using EndHandler = void (*)(uint32_t context, bool was_ready,
+                            const char* message);
 
-  // Forgets a snapshot. What uses it keeps its pages. False if unknown.
-  bool Evict(uint32_t snapshot) { return snapshots_.Erase(snapshot); }
+class Contexts : public MulticoreEbb<Contexts, ContextsRoot>,
+                 public UcObserver {
+ public:
+  explicit Contexts(ContextsRoot& root) : root_(root) {}
 
-  // Null if there is none.
-  UnikernelContext* Find(uint32_t id);
-  void Remove(UnikernelContext& uc);
+  static void ClassInit(ContextsRoot& root);
 
-  size_t count() const { return contexts_.size(); }
-  size_t snapshot_count() const { return snapshots_.size(); }
-  const Counters& counters() const { return counters_; }
+  // The core of a UC; its number is part of the id.
+  static unsigned CoreOf(uint32_t context) { return context % kMaxCores; }
+  // The core that has least to do.
+  static unsigned ChooseCore(const ContextsRoot& root);
 
-  // visit(uc)
+  // Called for ends on this core; for the node that keeps one UC.
+  void set_end_handler(EndHandler handler) { end_handler_ = handler; }
+
+  // Starts a UC from the program in the archive; 0 if memory is short. Its
+  // READY tells the host.
+  uint32_t Boot();
+
+  // A UC from a snapshot. With a frame, that is its first request; without one
+  // (`id` is then the host's), DEPLOYED is sent.
+  void Deploy(uint32_t snapshot, IncomingFrame frame);
+  void DeployIdle(uint32_t snapshot, uint64_t id);
+
+  // Gives a frame to a UC.
+  void Deliver(uint32_t context, IncomingFrame frame);
+  // Reads the UC's captured state out: CAPTURED is sent.
+  void Capture(uint32_t context, uint64_t id);
+  void End(uint32_t context, uint64_t id);
+  void Break(uint32_t context, uint64_t id, uint64_t address);
+
+  // Null if there is none on this core.
+  UnikernelContext* Find(uint32_t context);
+
+  // visit(uc) for those of this core.
   template <class Visit> void ForEach(Visit visit) {
     contexts_.ForEach([&visit](uint64_t, auto& uc) { visit(*uc); });
   }
-  // visit(snapshot)
-  template <class Visit> void ForEachSnapshot(Visit visit) {
-    snapshots_.ForEach(
-        [&visit](uint64_t, auto& snapshot) { visit(*snapshot); });
-  }
+
+  void ContextEnded(UnikernelContext& uc) override;
+  void RequestEnded(UnikernelContext& uc) override;
+  Result<uint32_t> CaptureAsked(UnikernelContext& uc,
+                                UcThread& thread) override;
+  void BreakpointHit(UnikernelContext& uc, UcThread& thread) override;
 
  private:
+  Result<UnikernelContext*> deploy(uint32_t snapshot);
+  UnikernelContext* deploy_or_report(uint32_t snapshot, uint64_t id);
+  UnikernelContext* find_or_report(uint32_t context, uint64_t id);
+  Result<RefPtr<Snapshot>> capture(UnikernelContext& uc, UcThread* self);
   uint32_t next_id();
 
-  const Archive& archive_;
-  UcLimits limits_;
-  UcObserver& observer_;
+  ContextsRoot& root_;
   HashMap<std::unique_ptr<UnikernelContext>> contexts_;
-  HashMap<RefPtr<Snapshot>> snapshots_;
-  uint32_t last_id_ = 0;
-  uint32_t last_snapshot_ = 0;
-  Counters counters_;
+  uint32_t last_sequence_ = 0;
+  EndHandler end_handler_ = nullptr;
 };
+
+constexpr auto contexts = EbbRef<Contexts>(kContextsId);
 
 }  // namespace ebbrt
 

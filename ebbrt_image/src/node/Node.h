@@ -1,6 +1,7 @@
 // The node: answers the host. In vm isolation it keeps one UC ready and starts
 // a new one when that ends; as a node of many (seuss.mode=node on the command
-// line) it boots, deploys and captures UCs as the host says.
+// line) it boots, deploys and captures UCs as the host says, on all cores. Runs
+// on core 0 and hands work to the core it concerns.
 #ifndef EBBRT_NODE_NODE_H_
 #define EBBRT_NODE_NODE_H_
 
@@ -8,56 +9,60 @@
 #include <memory>
 
 #include "files/Archive.h"
+#include "messenger/IncomingFrame.h"
 #include "messenger/Messenger.h"
 #include "node/Contexts.h"
 
 namespace ebbrt {
 
-class Node final : public FrameReceiver, public UcObserver {
+class Node final : public FrameReceiver {
  public:
   explicit Node(const Archive& archive);
 
   void BeginFrame(const FrameHeader& header) override;
   void AddPayload(std::span<const std::byte> bytes) override;
   void EndFrame() override;
-  void ContextEnded(UnikernelContext& uc) override;
-  Result<uint32_t> CaptureAsked(UnikernelContext& uc,
-                                UcThread& thread) override;
-  void BreakpointHit(UnikernelContext& uc, UcThread& thread) override;
 
  private:
   // What becomes of the payload that is coming in.
-  enum class Target { kSync, kUc, kImport, kNothing };
+  enum class Target { kSync, kUc, kBytes, kNothing };
 
-  // The UC that a frame is for, deployed if need be; null if that was answered
-  // with an error.
-  UnikernelContext* find_target();
-  UnikernelContext* deploy(uint32_t snapshot);
+  // In vm isolation: the one UC has ended, a new one comes.
+  static void ReplaceOnlyUc(uint32_t context, bool was_ready,
+                            const char* message);
+  void start_only_uc();
+
+  // Runs function() on a core; on core 0 if there is no such core, where what it
+  // looks for will not be found.
+  template <class F> static void On(unsigned core, F function) {
+    if (core == 0 || core >= cpu::Count())
+      function();
+    else
+      EventManager::SpawnRemote(std::move(function), core);
+  }
+
+  uint32_t target_context() const;
+  void begin_bytes();
   void forward();
   void synchronise();
-  void start_only_uc();
   void boot();
-  void capture();
-  void end();
-  void export_snapshot();
-  void begin_import();
   void import_snapshot();
+  void export_snapshot();
   void set_breakpoint();
 
-  Contexts contexts_;
+  ContextsRoot root_;
   bool many_;
   uint32_t only_uc_ = 0;  // in vm isolation; 0 before the first SYNC
   unsigned failed_starts_ = 0;
 
   FrameHeader header_;
   Target target_ = Target::kNothing;
-  uint32_t target_uc_ = 0;
-  bool target_is_new_ = false;
+  IncomingFrame frame_;
   SyncPayload sync_;
   size_t sync_filled_ = 0;
-  // The payload of an IMPORT or BREAK that is coming in.
-  std::unique_ptr<std::byte[]> import_;
-  size_t import_filled_ = 0;
+  // The payload of an IMPORT or BREAK.
+  std::unique_ptr<std::byte[]> bytes_;
+  size_t bytes_filled_ = 0;
 };
 
 }  // namespace ebbrt

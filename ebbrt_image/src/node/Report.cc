@@ -27,6 +27,13 @@ void Send(ebbrt::FrameType type, uint64_t id, uint32_t context, Fill fill) {
   ebbrt::messenger->SendText(type, id, context, json.view());
 }
 
+uint32_t CountContexts(const ebbrt::ContextsRoot& root) {
+  uint32_t count = 0;
+  for (unsigned core = 0; core < ebbrt::cpu::Count(); ++core)
+    count += root.count(core);
+  return count;
+}
+
 void WriteUc(ebbrt::JsonWriter& json, ebbrt::UnikernelContext& uc) {
   const auto& counters = uc.space().counters();
   json.BeginObject();
@@ -114,7 +121,7 @@ void ebbrt::report::Exported(uint64_t id, uint32_t context,
   messenger->End();
 }
 
-void ebbrt::report::Status(uint64_t id, Contexts& contexts,
+void ebbrt::report::Status(uint64_t id, ContextsRoot& root,
                            UnikernelContext* uc) {
   Send<kStatus>(FrameType::kStatus, id, 0, [&](JsonWriter& json) {
     json.Text("kernel", "ebbrt");
@@ -123,13 +130,12 @@ void ebbrt::report::Status(uint64_t id, Contexts& contexts,
     json.Unsigned("wall_ns", clock::Wall());
     json.Unsigned("free_frames", PageAllocator::FreeFrames());
     json.Unsigned("total_frames", PageAllocator::TotalFrames());
-    json.Unsigned("contexts", contexts.count());
-    json.Unsigned("snapshots", contexts.snapshot_count());
-    const auto& counters = contexts.counters();
-    json.Unsigned("deploys", counters.deploys);
-    json.Unsigned("captures", counters.captures);
-    json.Unsigned("last_deploy_ns", counters.last_deploy_ns);
-    json.Unsigned("last_capture_ns", counters.last_capture_ns);
+    json.Unsigned("contexts", CountContexts(root));
+    json.Unsigned("snapshots", root.snapshots().count());
+    json.Unsigned("deploys", root.deploys);
+    json.Unsigned("captures", root.captures);
+    json.Unsigned("last_deploy_ns", root.last_deploy_ns);
+    json.Unsigned("last_capture_ns", root.last_capture_ns);
     if (uc) {
       json.Key("uc");
       WriteUc(json, *uc);
@@ -137,17 +143,17 @@ void ebbrt::report::Status(uint64_t id, Contexts& contexts,
   });
 }
 
-void ebbrt::report::Listed(uint64_t id, Contexts& contexts) {
+void ebbrt::report::Listed(uint64_t id, ContextsRoot& root) {
   Vector<char> buffer;
   buffer.Resize(kListed);
   JsonWriter json(buffer);
   size_t left = kMaxListed;
   json.BeginObject();
-  json.Unsigned("context_count", contexts.count());
-  json.Unsigned("snapshot_count", contexts.snapshot_count());
+  json.Unsigned("context_count", CountContexts(root));
+  json.Unsigned("snapshot_count", root.snapshots().count());
   json.Key("snapshots");
   json.BeginArray();
-  contexts.ForEachSnapshot([&](Snapshot& snapshot) {
+  root.snapshots().ForEach([&](Snapshot& snapshot) {
     if (left == 0)
       return;
     --left;
@@ -162,12 +168,21 @@ void ebbrt::report::Listed(uint64_t id, Contexts& contexts) {
   json.BeginArray();
   // A UC takes up to twice the room of a snapshot.
   left /= 2;
-  contexts.ForEach([&](UnikernelContext& uc) {
-    if (left == 0)
-      return;
-    --left;
-    WriteUc(json, uc);
-  });
+  // UCs are only looked at on their own core.
+  auto write_core = [&] {
+    contexts->ForEach([&](UnikernelContext& uc) {
+      if (left == 0)
+        return;
+      --left;
+      WriteUc(json, uc);
+    });
+  };
+  for (unsigned core = 0; core < cpu::Count(); ++core) {
+    if (core == cpu::Index())
+      write_core();
+    else
+      EventManager::CallRemote(write_core, core);
+  }
   json.EndArray();
   json.EndObject();
   messenger->SendText(FrameType::kListed, id, 0, json.view());

@@ -19,9 +19,9 @@ void Deployed(uint64_t id, uint32_t context, uint64_t nanoseconds);
 // then for each page u64 number and u64 frame (~0: zeroes).
 void Exported(uint64_t id, uint32_t context, Snapshot& snapshot);
 // Totals, and the counters of `uc` if there is one.
-void Status(uint64_t id, Contexts& contexts, UnikernelContext* uc);
+void Status(uint64_t id, ContextsRoot& root, UnikernelContext* uc);
 // All snapshots and UCs, as many as fit into one frame.
-void Listed(uint64_t id, Contexts& contexts);
+void Listed(uint64_t id, ContextsRoot& root);
 
 }  // namespace ebbrt::report
 

@@ -1,9 +1,5 @@
 #include "uc/Channel.h"
 
-#include <algorithm>
-#include <cstring>
-
-#include "mm/KernelFrames.h"
 #include "uc/UnikernelContext.h"
 
 namespace {
@@ -20,43 +16,8 @@ bool RunnerMaySend(ebbrt::FrameType type) {
 ebbrt::Channel::Channel(UnikernelContext& uc)
     : ConsoleDescriptor(uc, abi::kOpenReadWrite) {}
 
-ebbrt::Channel::~Channel() {
-  for (auto& message : messages_)
-    release(message);
-  release(incoming_);
-}
-
-void ebbrt::Channel::BeginFrame(const FrameHeader& header) {
-  release(incoming_);
-  incoming_ = Message();
-  incoming_.header = header;
-}
-
-bool ebbrt::Channel::AddPayload(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    auto offset = incoming_.filled % kPageSize;
-    if (offset == 0) {
-      auto pfn = PageAllocator::UncachedFrames() > kKernelReserve
-                     ? page_allocator->Allocate()
-                     : Pfn::None();
-      if (!pfn.valid()) {
-        release(incoming_);
-        return false;
-      }
-      incoming_.pages.PushBack(pfn);
-    }
-    auto size = std::min(bytes.size(), kPageSize - offset);
-    std::memcpy(ToPointer<std::byte>(incoming_.pages.back()) + offset,
-                bytes.data(), size);
-    incoming_.filled += static_cast<uint32_t>(size);
-    bytes = bytes.subspan(size);
-  }
-  return true;
-}
-
-void ebbrt::Channel::EndFrame() {
-  messages_.PushBack(std::move(incoming_));
-  incoming_ = Message();
+void ebbrt::Channel::Deliver(IncomingFrame frame) {
+  messages_.PushBack(std::move(frame));
   uc_.io().WakeAll();
 }
 
@@ -85,25 +46,22 @@ ebbrt::Channel::SendFrom(std::span<const UserBytes> pieces) {
   return total;
 }
 
-uint32_t ebbrt::Channel::Ready() const {
-  return abi::kPollOut | (messages_.empty() ? 0 : abi::kPollIn);
-}
-
 ebbrt::Result<size_t> ebbrt::Channel::ReceiveTo(uint64_t address, size_t size) {
   if (messages_.empty())
     return Errno::kAgain;
-  auto& message = messages_.front();
-  if (read_ == 0 && message.header.type != FrameType::kSync)
-    uc_.BeginRequest(message.header.id, message.header.limit_ms);
-  auto end = sizeof(FrameHeader) + message.header.length;
+  const auto& message = messages_.front();
+  const auto& header = message.header();
+  if (read_ == 0 && header.type != FrameType::kSync)
+    uc_.BeginRequest(header.id, header.limit_ms);
   size_t total = 0;
-  auto accessed =
-      uc_.space().ForEachWritablePiece(address, size, [&](auto piece) {
-        total += take(piece);
-        return read_ < end;
+  auto accessed = uc_.space().ForEachWritablePiece(
+      address, size, [&](std::span<std::byte> piece) {
+        auto got = message.Read(read_, piece);
+        read_ += got;
+        total += got;
+        return read_ < message.size();
       });
-  if (read_ == end) {
-    release(message);
+  if (read_ == message.size()) {
     messages_.Erase(0);
     read_ = 0;
   }
@@ -112,32 +70,6 @@ ebbrt::Result<size_t> ebbrt::Channel::ReceiveTo(uint64_t address, size_t size) {
   return total;
 }
 
-void ebbrt::Channel::release(Message& message) {
-  for (auto pfn : message.pages)
-    page_allocator->Free(pfn);
-  message.pages.Clear();
-}
-
-size_t ebbrt::Channel::take(std::span<std::byte> bytes) {
-  auto& message = messages_.front();
-  size_t total = 0;
-  if (read_ < sizeof(FrameHeader)) {
-    auto head = message.header.bytes().subspan(read_);
-    total = std::min(head.size(), bytes.size());
-    std::memcpy(bytes.data(), head.data(), total);
-    read_ += total;
-  }
-  while (total < bytes.size() &&
-         read_ < sizeof(FrameHeader) + message.header.length) {
-    auto at = read_ - sizeof(FrameHeader);
-    auto size = std::min({bytes.size() - total, kPageSize - at % kPageSize,
-                          size_t{message.header.length} - at});
-    std::memcpy(bytes.data() + total,
-                ToPointer<std::byte>(message.pages[at / kPageSize]) +
-                    at % kPageSize,
-                size);
-    total += size;
-    read_ += size;
-  }
-  return total;
+uint32_t ebbrt::Channel::Ready() const {
+  return abi::kPollOut | (messages_.empty() ? 0 : abi::kPollIn);
 }

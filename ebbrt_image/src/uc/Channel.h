@@ -7,7 +7,7 @@
 #include <span>
 
 #include "lib/Vector.h"
-#include "mm/Pfn.h"
+#include "messenger/IncomingFrame.h"
 #include "uc/ConsoleDescriptor.h"
 
 namespace ebbrt {
@@ -15,19 +15,15 @@ namespace ebbrt {
 class Channel final : public ConsoleDescriptor {
  public:
   explicit Channel(UnikernelContext& uc);
-  ~Channel() override;
 
-  // A frame for the UC, as the Messenger gets it. AddPayload is false when
-  // memory is short; the frame is dropped then and EndFrame must not follow.
-  void BeginFrame(const FrameHeader& header);
-  bool AddPayload(std::span<const std::byte> bytes);
-  void EndFrame();
+  // A whole frame for the UC. On the UC's core.
+  void Deliver(IncomingFrame frame);
 
   // visit(id) for each request that was not begun.
   template <class Visit> void ForEachWaiting(Visit visit) const {
     for (size_t i = read_ > 0 ? 1 : 0; i < messages_.size(); ++i)
-      if (messages_[i].header.type != FrameType::kSync)
-        visit(messages_[i].header.id);
+      if (messages_[i].header().type != FrameType::kSync)
+        visit(messages_[i].header().id);
   }
 
   // True if some frame was not read to its end.
@@ -45,21 +41,10 @@ class Channel final : public ConsoleDescriptor {
   uint32_t Ready() const override;
 
  private:
-  // Frames that wait, in the order they came, each with its payload in pages.
-  struct Message {
-    FrameHeader header;
-    Vector<Pfn> pages;
-    uint32_t filled = 0;
-  };
-
-  static void release(Message& message);
-  // Takes the next bytes of the first message.
-  size_t take(std::span<std::byte> bytes);
-
-  Vector<Message> messages_;
-  Message incoming_;
+  // In the order they came.
+  Vector<IncomingFrame> messages_;
   bool ready_ = false;
-  size_t read_ = 0;  // bytes of the first message, its header included
+  size_t read_ = 0;  // bytes of the first frame, its header included
 };
 
 }  // namespace ebbrt

@@ -197,6 +197,7 @@ void ebbrt::UnikernelContext::EndRequest(uint64_t id) {
     return;
   request_ = 0;
   timer->Stop(run_timer_);
+  observer_.RequestEnded(*this);
 }
 
 void ebbrt::UnikernelContext::End(EndKind kind, const char* format, ...) {

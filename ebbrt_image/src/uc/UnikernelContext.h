@@ -45,6 +45,8 @@ class UcObserver {
  public:
   virtual ~UcObserver() = default;
   virtual void ContextEnded(UnikernelContext& uc) = 0;
+  // A request is answered.
+  virtual void RequestEnded(UnikernelContext&) {}
   // The running thread asks for a snapshot of its UC: the snapshot's number.
   virtual Result<uint32_t> CaptureAsked(UnikernelContext&, UcThread&) {
     return Errno::kNotSupported;
