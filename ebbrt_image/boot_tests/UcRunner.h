@@ -52,6 +52,14 @@ class UcRunner final : public UcObserver {
            static_cast<int>(started.error()));
   }
 
+  // A UC deployed from a snapshot.
+  explicit UcRunner(const RefPtr<Snapshot>& origin, const UcLimits& limits = {})
+      : uc_(std::make_unique<UnikernelContext>(NextId(), limits, GuestArchive(),
+                                               *this, origin)) {
+    kbugon(!uc_->valid(), "no memory to deploy");
+    uc_->Resume();
+  }
+
   UnikernelContext& uc() { return *uc_; }
   bool ended() const { return !uc_; }
 
