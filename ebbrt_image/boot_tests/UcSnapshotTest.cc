@@ -111,8 +111,8 @@ void LevelsBuildOnEachOther() {
     }
     kassert(second->parent() == base);
     auto own = second->memory().own_pages().size();
-    // Ten, the frame and the stack.
-    kbugon(own < 11 || own > 12, "%lu own pages", own);
+    // Ten, the frame, and what is on the stacks of two threads.
+    kbugon(own < 11 || own > 13, "%lu own pages", own);
     ExpectStatus(RunClone(second, 5), 15);
     ExpectStatus(RunClone(base, 1), 11);
     ExpectStatus(RunClone(second, 5), 15);
