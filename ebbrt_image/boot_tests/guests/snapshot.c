@@ -7,7 +7,7 @@ enum { kPages = 4000, kChannel = 3, kWords = kPageSize / 8 };
 static u64 pages[kPages][kWords] __attribute__((aligned(4096)));
 static u64 frame[kWords] __attribute__((aligned(4096)));
 static u8 stack[4096] __attribute__((aligned(4096)));
-static u32 alive, go;
+static u32 alive, ready, go;
 
 static u64 count;
 
@@ -28,6 +28,8 @@ static void Add(u64 first, u64 end, u64 more) {
 
 static void Helper(void* unused) {
   (void)unused;
+  ready = 1;
+  Wake(&ready, 1);
   WaitWhile(&go, 0);
   EndThread();
 }
@@ -38,6 +40,8 @@ int Main(int argument_count, char** arguments) {
   for (u64 i = 0; i < count; ++i)
     pages[i][0] = pages[i][kWords - 1] = i + 1;
   EXPECT_TRUE(StartThread(Helper, 0, stack + sizeof(stack), &alive) > 0);
+  // So that the same pages are written whenever the capture comes.
+  WaitWhile(&ready, 0);
   for (;;) {
     EXPECT(CALL3(kRead, kChannel, frame, 32), 32);
     u64 request = frame[1];
