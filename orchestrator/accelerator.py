@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from orchestrator.errors import AcceleratorError
+from orchestrator.process import dying_with_this
 
 Name = Literal["kvm", "tcg"]
 Choice = Literal["auto", "kvm", "tcg"]
@@ -204,6 +205,7 @@ async def _try_start(cpu: str) -> str | None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=dying_with_this(),
     )
     try:
         async with asyncio.timeout(TCG_DEADLINE_S):
@@ -229,6 +231,7 @@ async def _run_probe(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=dying_with_this(),
     )
     assert process.stdout is not None and process.stderr is not None
     times: dict[str, float] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
 import pathlib
@@ -22,6 +21,7 @@ from qemu.qmp.qmp_client import ExecuteError
 from orchestrator.command_line import Hardware, Wiring, command_line
 from orchestrator.console import Console
 from orchestrator.errors import MachineError
+from orchestrator.process import dying_with_this
 from orchestrator.ram import RamFile
 
 Result = TypeVar("Result")
@@ -34,11 +34,9 @@ START_DEADLINE_S = 30.0
 ANSWER_DEADLINE_S = 30.0
 LOG_LIMIT = 64 * 1024
 """Bytes of the guest's debug console and of QEMU's own messages that are kept, each."""
-PR_SET_PDEATHSIG = 1
 
 # Without a handler of its own, qemu.qmp would print to stderr whenever a guest ends QEMU.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Machine:
@@ -112,6 +110,13 @@ class Machine:
             cause = "did not greet in time" if isinstance(error, TimeoutError) else "did not start"
             await self.close()
             raise self.error(f"QEMU {cause}") from error
+        except OSError as error:
+            await self.close()
+            raise MachineError(
+                f"QEMU cannot be started: {error.strerror}. Free what the host lacks, "
+                "or keep fewer machines (--pool).",
+                command=self.command,
+            ) from error
         except BaseException:
             await self.close()
             raise
@@ -254,9 +259,9 @@ class Machine:
                     stdout=said_far.fileno(),
                     stderr=said_far.fileno(),
                     pass_fds=wiring.descriptors(),
-                    preexec_fn=_die_with(os.getpid()),
+                    preexec_fn=dying_with_this(),
                 )
-            except OSError as error:
+            except FileNotFoundError as error:
                 raise MachineError(
                     f"{self.command[0]} cannot be started ({error.strerror}). "
                     "Install Debian's qemu-system-x86.",
@@ -282,7 +287,13 @@ class Machine:
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """Reap the process as soon as it ends, and tell those who wait for that."""
         loop = asyncio.get_running_loop()
-        descriptor = os.pidfd_open(process.pid)
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except OSError:
+            process.kill()
+            process.wait()
+            self._ended.set()
+            raise
 
         def reap() -> None:
             process.wait()
@@ -342,14 +353,3 @@ def describe_status(status: int) -> str:
     if status == 0:
         return "the guest reset or powered off"
     return f"QEMU ended with status {status}"
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """Return what a new process runs first: ask to be killed when its parent ends."""
-
-    def ask() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # the parent ended before the request was in place
-            os._exit(1)
-
-    return ask

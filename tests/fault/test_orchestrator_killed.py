@@ -36,6 +36,20 @@ async def main():
 asyncio.run(main())
 """
 
+MEASURING = """
+import asyncio, pathlib, sys
+from orchestrator.accelerator import _run_probe
+
+# The test guest waits for commands, so this probe never ends.
+asyncio.run(_run_probe(pathlib.Path(sys.argv[1]), "tcg", "max", 600.0))
+"""
+
+
+def children(pid: int) -> list[int]:
+    return [
+        int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ]
+
 
 def runs(pid: int) -> bool:
     """Whether a process of this id is alive; a zombie that waits for init is not."""
@@ -64,3 +78,16 @@ def test_no_machine_outlives_its_orchestrator(how: signal.Signals) -> None:
     while any(runs(pid) for pid in machines) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not [pid for pid in machines if runs(pid)]
+
+
+def test_no_probe_outlives_its_orchestrator() -> None:
+    probe = ROOT / "build" / "test-guest.elf"
+    with subprocess.Popen([sys.executable, "-c", MEASURING, str(probe)], cwd=ROOT) as host:
+        deadline = time.monotonic() + DEADLINE_S
+        while not (probes := children(host.pid)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert probes and all(runs(pid) for pid in probes)
+        host.kill()
+    while any(runs(pid) for pid in probes) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not [pid for pid in probes if runs(pid)]

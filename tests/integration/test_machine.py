@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import resource
 from dataclasses import replace
 
 import pytest
@@ -99,4 +100,20 @@ async def test_cancelled_at_any_time_leaves_nothing(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert holdings() == before
+
+
+@pytest.mark.parametrize("spare", [0, 2, 4, 6])
+async def test_too_few_descriptors_are_told_and_nothing_is_left(
+    hardware: Hardware, test_guest: pathlib.Path, spare: int
+) -> None:
+    before = holdings()
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[0] + spare, most))
+    try:
+        with pytest.raises(MachineError, match="Too many open files"):
+            async with Machine(hardware, kernel=test_guest):
+                pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
     assert holdings() == before
