@@ -18,7 +18,16 @@ class SettingsError(OrchestratorError):
 
 
 class FunctionFileError(OrchestratorError):
-    """A function's file cannot be read, or cannot be a function."""
+    """A function's file cannot be read, or cannot be a function.
+
+    Args:
+        subject: the function's name, or its file.
+        fault: what is wrong with it and what to do, without the subject.
+    """
+
+    def __init__(self, subject: str, fault: str) -> None:
+        super().__init__(f"{subject}: {fault}")
+        self.fault = fault
 
 
 class ImageError(OrchestratorError):
@@ -31,6 +40,10 @@ class ProtocolError(OrchestratorError):
 
 class MachineError(OrchestratorError):
     """A QEMU process could not be started, stopped answering, or ended by itself."""
+
+
+class PoolClosedError(OrchestratorError):
+    """A machine was asked for while the node is being closed."""
 
 
 class AcceleratorError(OrchestratorError):

@@ -37,21 +37,23 @@ class Function:
     def __post_init__(self) -> None:
         if self.format not in get_args(Format):
             raise FunctionFileError(
-                f"{self.name}: the format {self.format!r} does not exist. "
-                f"Choose one of: {', '.join(get_args(Format))}."
+                self.name,
+                f"the format {self.format!r} does not exist. "
+                f"Choose one of: {', '.join(get_args(Format))}.",
             )
         if not self.main.isidentifier():
             raise FunctionFileError(
-                f"{self.name}: {self.main!r} cannot be the name of a Python function. "
-                "Name the function to call."
+                self.name,
+                f"{self.main!r} cannot be the name of a Python function. Name the one to call.",
             )
         if self.format == "zip":
             _check_zip(self.name, self.code)
         if len(self.load_payload) > MAX_PAYLOAD:
             raise FunctionFileError(
-                f"{self.name}: {len(self.code)} bytes of code are too much: packed for the guest "
+                self.name,
+                f"{len(self.code)} bytes of code are too much: packed for the guest "
                 f"they are {len(self.load_payload)} bytes and at most {MAX_PAYLOAD} fit. "
-                "Leave out files."
+                "Leave out files.",
             )
 
     @classmethod
@@ -63,15 +65,21 @@ class Function:
         suffix = path.suffix.lower()
         if suffix not in (".py", ".zip"):
             raise FunctionFileError(
-                f"{path}: a function is a .py file, or a .zip with {ENTRY_FILE}; this is neither."
+                str(path),
+                f"a function is a .py file, or a .zip with {ENTRY_FILE}; this is neither.",
             )
         try:
             code = path.read_bytes()
         except OSError as error:
             raise FunctionFileError(
-                f"{path}: cannot be read ({error.strerror}). Check the name and the permissions."
+                str(path), f"cannot be read ({error.strerror}). Check the name and the permissions."
             ) from error
-        return cls(path.stem, "zip" if suffix == ".zip" else "source", code, main)
+        # Names go into manifests and onto terminals.
+        name = "".join(letter if letter.isprintable() else "?" for letter in path.stem)
+        try:
+            return cls(name, "zip" if suffix == ".zip" else "source", code, main)
+        except FunctionFileError as error:
+            raise FunctionFileError(str(path), error.fault) from error
 
     @cached_property
     def id(self) -> str:
@@ -96,8 +104,8 @@ class Function:
             return self.code.decode("utf-8")
         except UnicodeDecodeError as error:
             raise FunctionFileError(
-                f"{self.name}: the source is not UTF-8 (byte {error.start}). "
-                "Save the file as UTF-8."
+                self.name,
+                f"the source is not UTF-8 (byte {error.start}). Save the file as UTF-8.",
             ) from error
 
 
@@ -105,9 +113,9 @@ def _check_zip(name: str, code: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise FunctionFileError(f"{name}: this is no zip file ({error}). Pack it again.") from error
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise FunctionFileError(name, f"this is no zip file ({error}). Pack it again.") from error
     if ENTRY_FILE not in names:
         raise FunctionFileError(
-            f"{name}: the zip has no {ENTRY_FILE} at its top. Add one that defines the function."
+            name, f"the zip has no {ENTRY_FILE} at its top. Add one that defines the function."
         )

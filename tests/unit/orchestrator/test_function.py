@@ -65,6 +65,7 @@ def test_identity_follows_content_and_not_the_name() -> None:
         ("absent.py", None, "No such file"),
         ("note.txt", SOURCE, "neither"),
         ("broken.zip", SOURCE, "no zip file"),
+        ("version.zip", packed(__main__="").replace(b"\x14\x00", b"\xff\xff"), "no zip file"),
         ("empty.zip", packed(other="x = 1"), "no __main__.py"),
         ("latin.py", b"x = '\xe9'", "not UTF-8"),
         ("huge.py", b"#" * (MAX_PAYLOAD + 1), "too much"),
@@ -76,8 +77,15 @@ def test_bad_files_are_refused(
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(FunctionFileError, match=cause):
+    with pytest.raises(FunctionFileError, match=cause) as caught:
         Function.from_file(path)
+    assert caught.value.message.startswith(f"{path}: ")
+
+
+def test_name_of_a_file_can_be_shown(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "od\nd\udcff.py"
+    path.write_bytes(SOURCE)
+    assert Function.from_file(path).name == "od?d?"
 
 
 def test_main_must_be_a_name() -> None:
