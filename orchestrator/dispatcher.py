@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from orchestrator.capture import resume
+from orchestrator.capture import Captured, resume
 from orchestrator.function import Function
 from orchestrator.instance import Instance
 from orchestrator.invocation import Invocation, InvocationError, Phases
@@ -20,21 +19,20 @@ from orchestrator.node import BOOT_DEADLINE_S, Base, Node
 from orchestrator.paths import Path
 from orchestrator.pool import Pool, ReadyMachine
 from orchestrator.restore import complete
-from orchestrator.settings import Settings
-from snapshot_store import CorruptSnapshotError, Snapshot
+from orchestrator.settings import Settings, checked_timeout
+from orchestrator.tails import Tail, Tails
+from snapshot_store import (
+    CorruptSnapshotError,
+    Plan,
+    SeussError,
+    Snapshot,
+    UnknownSnapshotError,
+)
 
 logger = logging.getLogger(__name__)
 
-KEPT_TAILS = 64
-"""Function snapshots whose stream is kept in memory, ready to be sent; each is about 1 MB."""
-
-
-@dataclass(frozen=True)
-class _Tail:
-    """A function snapshot as a restored machine needs it."""
-
-    snapshot: str
-    stream: bytes
+MOST_UNSTORED = 8
+"""Snapshots on their way to the disk; a cold call that would add one more waits for the first."""
 
 
 class _Stopwatch:
@@ -67,8 +65,9 @@ class Orchestrator:
 
     def __init__(self, settings: Settings) -> None:
         self._node = Node(settings)
-        self._tails: OrderedDict[str, _Tail] = OrderedDict()
-        self._commits: set[asyncio.Task[Snapshot]] = set()
+        self._tails = Tails()
+        self._unstored: set[asyncio.Task[None]] = set()
+        self._naming: set[asyncio.Task[str | None]] = set()
 
     async def __aenter__(self) -> Self:
         await self._node.__aenter__()
@@ -81,8 +80,7 @@ class Orchestrator:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self._commits:
-                await asyncio.wait(self._commits)
+            await self.flush()
         finally:
             await self._node.__aexit__(kind, error, trace)
 
@@ -95,10 +93,30 @@ class Orchestrator:
         """Return the base snapshot for this image and hardware; takes it if there is none."""
         return (await self._node.base()).snapshot
 
-    async def prepare(self, count: int) -> None:
-        """Wait until each pool has `count` machines ready (at most the pool's size)."""
+    async def starting_point(self, function: Function) -> Path:
+        """Return the path that `auto` would take now, warm or cold, as far as is known."""
         base = await self._node.base()
-        await asyncio.gather(base.waiting.fill(count), base.armed.fill(count))
+        if self._tails.get(function.id) is None:
+            found = await asyncio.to_thread(self._node.find_function, base, function)
+            return Path.COLD if found is None else Path.WARM
+        return Path.WARM
+
+    async def prepare(self, count: int, path: Path = Path.AUTO) -> None:
+        """Wait until `count` machines are ready for calls on that path, or on any for auto.
+
+        The pool's size is the most.
+        """
+        if path is Path.BOOTED:
+            return
+        base = await self._node.base()
+        pools = {Path.COLD: (base.armed,), Path.WARM: (base.waiting,)}
+        wanted = pools.get(path, (base.armed, base.waiting))
+        await asyncio.gather(*(pool.fill(count) for pool in wanted))
+
+    async def flush(self) -> None:
+        """Wait until every snapshot taken so far is on disk; leaving the orchestrator does too."""
+        while self._naming or self._unstored:
+            await asyncio.wait(self._naming or self._unstored)
 
     async def invoke(
         self,
@@ -111,24 +129,29 @@ class Orchestrator:
 
         `timeout_s` bounds the import and the run, each; None takes the settings'. Taking the base
         snapshot (or, for an explicit warm, the function's) when it is missing is not part of the
-        latency. Raises SeussError when the platform fails.
+        latency. A snapshot that cannot be stored is no failure either: the log says why, and the
+        next call is cold again. Raises SettingsError for a limit that cannot be, SeussError when
+        the platform fails.
         """
-        limit = self._node.settings.timeout_s if timeout_s is None else timeout_s
+        limit = self._node.settings.timeout_s
+        if timeout_s is not None:
+            limit = checked_timeout(timeout_s)
         if path is Path.BOOTED:
             with self._node.traffic.request():
                 return await self._booted(function, args, limit)
         base = await self._node.base()
-        tail = None if path is Path.COLD else await self._find_tail(base, function)
-        if path is Path.WARM and tail is None:
-            with self._node.traffic.request():
-                first = await self._cold(base, function, None, limit)
-            if first.error is not None:
-                return replace(first, path=Path.WARM)
-            tail = await self._find_tail(base, function)
         with self._node.traffic.request():
+            watch = _Stopwatch()
+            tail = None if path is Path.COLD else await self._find_tail(base, function)
+            if tail is None and path is Path.WARM:
+                first = await self._cold(base, function, None, limit, watch)
+                if first.error is not None:
+                    return replace(first, path=Path.WARM)
+                watch = _Stopwatch()
+                tail = await self._find_tail(base, function)
             if tail is None:
-                return await self._cold(base, function, args, limit)
-            return await self._warm(base, tail, args, limit)
+                return await self._cold(base, function, args, limit, watch)
+            return await self._warm(base, tail, args, limit, watch)
 
     async def _booted(
         self, function: Function, args: Mapping[str, Any], limit_s: float
@@ -154,17 +177,22 @@ class Orchestrator:
             self._node.retire(machine)
 
     async def _cold(
-        self, base: Base, function: Function, args: Mapping[str, Any] | None, limit_s: float
+        self,
+        base: Base,
+        function: Function,
+        args: Mapping[str, Any] | None,
+        limit_s: float,
+        watch: _Stopwatch,
     ) -> Invocation:
         """Import, capture, and run with `args`; None leaves the run out."""
-        watch = _Stopwatch()
+        looking = watch.lap()
         async with self._taken(base.armed) as (ready, pooled):
             assert ready.held is not None
-            machine, instance = ready.machine, Instance(ready.machine)
+            machine, instance = ready.machine, ready.instance
             spawn = 0.0 if pooled else watch.lap()
             await resume(machine)
             await instance.synchronise()
-            phases = Phases(spawn=spawn, restore=watch.lap())
+            phases = Phases(spawn=spawn, restore=looking + watch.lap())
             failure = await instance.load(function, limit_s)
             phases = replace(phases, import_=watch.lap())
             if failure is not None:
@@ -175,31 +203,34 @@ class Orchestrator:
                     "delta of %s made the slow way: %s", function.name, captured.fallback
                 )
             await resume(machine)
-            # The store is written while the function runs; the answer waits for both.
-            commit = asyncio.create_task(self._node.commit_function(base, captured, function))
-            self._commits.add(commit)
-            commit.add_done_callback(self._commits.discard)
+            # What the capture is called is worked out while the function runs.
+            naming = asyncio.create_task(self._name(base, captured, function))
+            self._naming.add(naming)
+            naming.add_done_callback(self._naming.discard)
             phases = replace(phases, capture=watch.lap())
             outcome: dict[str, Any] | InvocationError = {}
             if args is not None:
                 outcome = await instance.invoke(args, limit_s)
                 phases = replace(phases, run=watch.lap())
-            snapshot = await asyncio.shield(commit)
-            stream = base.origin.tail(captured.pages, captured.state)
-            self._keep(function, _Tail(snapshot.id, stream))
+            snapshot = await asyncio.shield(naming)
             phases = replace(phases, capture=(phases.capture or 0.0) + watch.lap())
-            return self._answer(Path.COLD, watch, phases, instance, outcome, snapshot.id, pooled)
+            return self._answer(Path.COLD, watch, phases, instance, outcome, snapshot, pooled)
 
     async def _warm(
-        self, base: Base, tail: _Tail, args: Mapping[str, Any], limit_s: float
+        self,
+        base: Base,
+        tail: Tail,
+        args: Mapping[str, Any],
+        limit_s: float,
+        watch: _Stopwatch,
     ) -> Invocation:
-        watch = _Stopwatch()
+        looking = watch.lap()
         async with self._taken(base.waiting) as (ready, pooled):
-            instance = Instance(ready.machine)
+            instance = ready.instance
             spawn = 0.0 if pooled else watch.lap()
             await complete(ready.machine, tail.stream)
             await instance.synchronise()
-            phases = Phases(spawn=spawn, restore=watch.lap())
+            phases = Phases(spawn=spawn, restore=looking + watch.lap())
             outcome = await instance.invoke(args, limit_s)
             phases = replace(phases, run=watch.lap())
             return self._answer(Path.WARM, watch, phases, instance, outcome, tail.snapshot, pooled)
@@ -238,29 +269,73 @@ class Orchestrator:
         finally:
             self._node.retire(ready)
 
-    async def _find_tail(self, base: Base, function: Function) -> _Tail | None:
+    async def _find_tail(self, base: Base, function: Function) -> Tail | None:
         """Return the function's snapshot ready to be sent, from memory or from the store."""
-        kept = self._tails.get(function.id)
-        if kept is not None:
-            self._tails.move_to_end(function.id)
-            return kept
-        return await asyncio.to_thread(self._read_tail, base, function)
+        tail = self._tails.get(function.id)
+        if tail is None:
+            tail = await asyncio.to_thread(self._read_tail, base, function)
+            if tail is not None:
+                self._tails.keep(function.id, tail)
+        return tail
 
-    def _read_tail(self, base: Base, function: Function) -> _Tail | None:
+    def _read_tail(self, base: Base, function: Function) -> Tail | None:
         manifest = self._node.find_function(base, function)
         if manifest is None:
             return None
         try:
             snapshot = self._node.store.open(manifest.id, verify=True)
-        except CorruptSnapshotError as error:
-            # The cold path that follows puts a whole copy in its place.
-            logger.warning("%s", error)
+        except (CorruptSnapshotError, UnknownSnapshotError) as error:
+            # Damaged, or deleted just now. The cold path that follows takes another.
+            logger.warning("%s. %s is captured anew", error.message, function.name)
             return None
-        tail = _Tail(snapshot.id, base.origin.tail(snapshot.pages(), snapshot.state()))
-        self._keep(function, tail)
-        return tail
+        return Tail(snapshot.id, base.origin.tail(snapshot.pages(), snapshot.state()))
 
-    def _keep(self, function: Function, tail: _Tail) -> None:
-        self._tails[function.id] = tail
-        while len(self._tails) > KEPT_TAILS:
-            self._tails.popitem(last=False)
+    async def _name(self, base: Base, captured: Captured, function: Function) -> str | None:
+        """Return the id of the function's snapshot, and see to its being stored.
+
+        A function has one: where it is there already, what was captured is dropped. None when it
+        cannot be stored.
+        """
+        if self._tails.get(function.id) is None:
+            try:
+                tail, plan = await asyncio.to_thread(self._planned, base, captured, function)
+            except SeussError as error:
+                logger.warning("%s is not kept as a snapshot: %s", function.name, error.message)
+                return None
+            if self._tails.get(function.id) is None:  # no other call came first
+                self._tails.keep(function.id, tail)
+                if plan is not None:
+                    await self._have_stored(plan, function)
+                return tail.snapshot
+        kept = self._tails.get(function.id)
+        return None if kept is None else kept.snapshot
+
+    def _planned(
+        self, base: Base, captured: Captured, function: Function
+    ) -> tuple[Tail, Plan | None]:
+        stored = self._read_tail(base, function)
+        if stored is not None:
+            return stored, None
+        plan = self._node.plan_function(base, captured, function)
+        return Tail(plan.id, base.origin.tail(captured.pages, captured.state)), plan
+
+    async def _have_stored(self, plan: Plan, function: Function) -> None:
+        """Have a snapshot stored in the background; waits if too many are under way."""
+        while len(self._unstored) >= MOST_UNSTORED:
+            await asyncio.wait(self._unstored, return_when=asyncio.FIRST_COMPLETED)
+        storing = asyncio.create_task(self._stored(plan, function))
+        self._unstored.add(storing)
+        storing.add_done_callback(self._unstored.discard)
+
+    async def _stored(self, plan: Plan, function: Function) -> None:
+        try:
+            snapshot = await self._node.carry_out(plan)
+        except SeussError as error:
+            logger.warning(
+                "snapshot %s of %s is lost: %s", *(plan.id, function.name, error.message)
+            )
+        else:
+            if snapshot.id == plan.id:
+                return
+        # It must not be named again: it is not in the store, or not under that id.
+        self._tails.drop(function.id)

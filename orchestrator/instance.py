@@ -35,15 +35,13 @@ class Instance:
     """One guest and its stream of frames; one request at a time.
 
     The guest may be hostile: every wait has a deadline, everything kept is bounded, and a frame
-    that is out of place ends the conversation. After `failed` is set it must be given up.
+    that is out of place ends the conversation; the guest must then be given up.
 
     Args:
         link: the machine. The instance does not own it.
     """
 
     def __init__(self, link: Link) -> None:
-        self.failed = False
-        """Whether the conversation broke: the machine must not be used any more."""
         self.log: deque[str] = deque(maxlen=MAX_LOG_LINES)
         """The kernel's last log lines."""
         self._link = link
@@ -142,13 +140,10 @@ class Instance:
                     await self._send(request)
                 return await self._answer(answer, number)
         except TimeoutError:
-            self.failed = True
             return InvocationError("timeout", f"The guest gave no answer within {deadline_s:g} s.")
         except ProtocolError as error:
-            self.failed = True
             return InvocationError("protocol", error.message)
         except (EOFError, OSError):
-            self.failed = True
             return await last_words(self._link)
 
     async def _answer(self, answer: MessageType, number: int) -> dict[str, Any] | InvocationError:
@@ -162,7 +157,6 @@ class Instance:
                     sink = self._stdout if frame.type is MessageType.STDOUT else self._stderr
                     sink.write(frame.payload)
             elif frame.type is MessageType.ENDED:
-                self.failed = True
                 return told_error(frame)
             elif frame.id != number:
                 raise ProtocolError(

@@ -9,6 +9,7 @@ import logging
 import pathlib
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -24,7 +25,17 @@ from orchestrator.machine import Machine
 from orchestrator.pool import Pool, ReadyMachine, Traffic, make_armed, make_waiting
 from orchestrator.restore import Origin
 from orchestrator.settings import Settings
-from snapshot_store import Depth, Draft, Level, Manifest, Snapshot, SnapshotStore
+from snapshot_store import (
+    CorruptSnapshotError,
+    Depth,
+    Draft,
+    Level,
+    Manifest,
+    Plan,
+    Snapshot,
+    SnapshotStore,
+    UnknownSnapshotError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +90,12 @@ class Node:
         """SHA-256 of the image."""
         self._facts: Mapping[str, str] = {}
         self._base: Base | None = None
+        self._unusable: set[str] = set()
+        """Bases that were found damaged."""
         self._one_base = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
+        self._writer = ThreadPoolExecutor(1, "seuss-store")
+        """Stores function snapshots one by one, so that requests never wait for its disk."""
 
     async def __aenter__(self) -> Self:
         settings = self.settings
@@ -110,6 +125,7 @@ class Node:
                 while self._background:
                     await asyncio.wait(self._background)
             finally:
+                self._writer.shutdown()
                 self.store.close()
 
     def retire(self, machine: Machine | ReadyMachine) -> None:
@@ -130,10 +146,17 @@ class Node:
                 self._base = await self._open_base(snapshot)
             return self._base
 
-    async def commit_function(self, base: Base, captured: Captured, function: Function) -> Snapshot:
-        """Store a delta against the base as the snapshot of a loaded function."""
+    def plan_function(self, base: Base, captured: Captured, function: Function) -> Plan:
+        """Plan the snapshot of a loaded function, a delta against the base. Takes milliseconds."""
         parent = base.snapshot.id
-        return await self._commit(captured, Level.FUNCTION, function.name, parent, function.id)
+        return self.store.plan(
+            self._draft(captured, Level.FUNCTION, function.name, parent, function.id)
+        )
+
+    async def carry_out(self, plan: Plan) -> Snapshot:
+        """Store a planned snapshot; it is on disk when this returns."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, self.store.carry_out, plan)
 
     def find_function(self, base: Base, function: Function) -> Manifest | None:
         """Return the newest snapshot of a function on this base."""
@@ -152,10 +175,15 @@ class Node:
             ao=self.settings.ao,
             facts=self._facts,
         )
-        found = await asyncio.to_thread(search)
-        if not found:
-            return None
-        return await asyncio.to_thread(self.store.open, found[0].id, verify=True)
+        for found in await asyncio.to_thread(search):
+            if found.id in self._unusable:
+                continue
+            try:
+                return await asyncio.to_thread(self.store.open, found.id, verify=True)
+            except (CorruptSnapshotError, UnknownSnapshotError) as error:
+                self._unusable.add(found.id)
+                logger.warning("%s. Another base is used, and taken if need be", error.message)
+        return None
 
     async def _take_base(self) -> Snapshot:
         started = time.monotonic()
@@ -168,7 +196,12 @@ class Node:
                 for _ in range(REHEARSALS):
                     await _rehearse(instance)
             captured = await capture_full(machine)
-        snapshot = await self._commit(captured, Level.BASE, "base")
+        # Another process may have taken one meanwhile; two would share no function's snapshot.
+        snapshot = await self._find_base()
+        if snapshot is not None:
+            return snapshot
+        draft = self._draft(captured, Level.BASE, "base")
+        snapshot = await asyncio.to_thread(self.store.commit, draft)
         logger.info(
             "base snapshot %s of %d pages taken in %.1f s",
             *(snapshot.id, snapshot.manifest.stored_pages, time.monotonic() - started),
@@ -189,15 +222,15 @@ class Node:
             Pool(functools.partial(make_armed, origin, self.hardware, warm_up), size, self.traffic),
         )
 
-    async def _commit(
+    def _draft(
         self,
         captured: Captured,
         level: Level,
         label: str,
         parent: str | None = None,
         function: str | None = None,
-    ) -> Snapshot:
-        draft = Draft(
+    ) -> Draft:
+        return Draft(
             depth=Depth.VM,
             level=level,
             image=self.image,
@@ -211,11 +244,9 @@ class Node:
             ao=self.settings.ao,
             facts=self._facts,
         )
-        return await asyncio.to_thread(self.store.commit, draft)
 
 
-async def _warm_up(machine: Machine) -> None:
-    instance = Instance(machine)
+async def _warm_up(instance: Instance) -> None:
     await instance.synchronise()
     await _rehearse(instance)
 

@@ -18,14 +18,15 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from orchestrator.capture import HeldCapture
 from orchestrator.command_line import Hardware
+from orchestrator.errors import PoolClosedError
+from orchestrator.instance import Instance
 from orchestrator.machine import Machine
 from orchestrator.restore import Origin, complete, prepare
-from snapshot_store.errors import SeussError
 
 logger = logging.getLogger(__name__)
 
 
-WarmUp = Callable[[Machine], Awaitable[None]]
+WarmUp = Callable[[Instance], Awaitable[None]]
 
 
 class Closable(Protocol):
@@ -101,10 +102,12 @@ class Pool(Generic[Item]):
         self._traffic = traffic or Traffic()
         self._ready: deque[Item] = deque()
         self._changed = asyncio.Condition()
-        self._failure: SeussError | None = None
+        self._failure: Exception | None = None
         self._filler: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._hurried = 0
+        """How many wait in `fill`."""
         self._making = False
         self._closed = False
 
@@ -127,12 +130,12 @@ class Pool(Generic[Item]):
     async def take(self) -> tuple[Item, bool]:
         """Return an item, and whether it was ready; it belongs to the caller from then on.
 
-        Without one ready it is made here and now, and what `make` raises comes through.
+        Without one ready it is made here and now, and what `make` raises comes through. Raises
+        PoolClosedError once the pool is closed.
         """
-        assert not self._closed, "the pool is closed"
-        self._want()
         ready = True
         while True:
+            self._want()
             while self._ready:
                 item = self._ready.popleft()
                 if item.alive:
@@ -143,25 +146,29 @@ class Pool(Generic[Item]):
                 return await self._make(), False
             # One that is being made will be there sooner than one begun now.
             async with self._changed:
-                await self._changed.wait()
+                while self._making and not self._ready:
+                    await self._changed.wait()
 
     async def fill(self, count: int | None = None) -> None:
         """Wait until `count` items are ready (default and most: the pool's size), in a hurry.
 
-        Raises what `make` raised.
+        Raises what `make` raised, and PoolClosedError once the pool is closed.
         """
         goal = self._size if count is None else min(count, self._size)
         self._failure = None
+        self._hurried += 1
         self._hurry.set()
-        self._want()
         try:
             async with self._changed:
                 while self.ready < goal:
-                    await self._changed.wait()
                     if self._failure is not None:
                         raise self._failure
+                    self._want()
+                    await self._changed.wait()
         finally:
-            self._hurry.clear()
+            self._hurried -= 1
+            if self._hurried == 0:
+                self._hurry.clear()
 
     async def close(self) -> None:
         """Stop making and give up all that is ready; may be called again."""
@@ -171,12 +178,15 @@ class Pool(Generic[Item]):
             if filler is not None:
                 filler.cancel()
                 await asyncio.wait((filler,))
+            await self._announce()
         finally:
             await close_all(self._ready)
             self._ready.clear()
 
     def _want(self) -> None:
-        if self._size == 0 or self._closed:
+        if self._closed:
+            raise PoolClosedError("No machine is given out any more: the node is being closed.")
+        if self._size == 0:
             return
         self._wanted.set()
         if self._filler is None:
@@ -191,7 +201,7 @@ class Pool(Generic[Item]):
                 self._making = True
                 try:
                     self._ready.append(await self._make())
-                except SeussError as error:
+                except Exception as error:
                     # The next request makes its own and reports the cause to its user.
                     logger.warning("could not make a machine ahead: %s", error)
                     self._failure = error
@@ -228,10 +238,15 @@ async def close_all(items: Iterable[Closable]) -> None:
 
 
 class ReadyMachine:
-    """A machine made ahead: it waits for a stream, or is armed if it has a `held` capture."""
+    """A machine made ahead: it waits for a stream, or is armed if it has a `held` capture.
+
+    Its `instance` is the only reader of its console: what the guest wrote ahead of a request, and
+    what of a frame has come, stays with it.
+    """
 
     def __init__(self, machine: Machine, held: HeldCapture | None = None) -> None:
         self.machine = machine
+        self.instance = Instance(machine)
         self.held = held
 
     @property
@@ -274,7 +289,7 @@ async def make_armed(origin: Origin, hardware: Hardware, warm_up: WarmUp | None)
         await held.arm()
         if warm_up is not None:
             await machine.execute("cont")
-            await warm_up(machine)
+            await warm_up(ready.instance)
             await machine.execute("stop")
     except BaseException:
         await ready.close()

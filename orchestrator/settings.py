@@ -56,11 +56,16 @@ class Settings:
             raise SettingsError(
                 f"A pool of {self.pool_size} machines cannot be. Give 0 (no pool) or more."
             )
-        if not 0 < self.timeout_s <= MAX_TIMEOUT_S:
-            raise SettingsError(
-                f"A timeout of {self.timeout_s} s cannot be. Give more than 0 and at most "
-                f"{MAX_TIMEOUT_S} s."
-            )
+        checked_timeout(self.timeout_s)
+
+
+def checked_timeout(timeout_s: float) -> float:
+    """Return a limit in seconds that the wire format can carry; SettingsError for any other."""
+    if not 0 < timeout_s <= MAX_TIMEOUT_S:
+        raise SettingsError(
+            f"A timeout of {timeout_s} s cannot be. Give more than 0 and at most {MAX_TIMEOUT_S} s."
+        )
+    return timeout_s
 
 
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:

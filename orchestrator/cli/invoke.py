@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import pathlib
 import statistics
 import sys
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import click
 
@@ -17,7 +18,7 @@ from orchestrator.dispatcher import Orchestrator
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, checked_timeout
 
 
 def json_object(context: click.Context, param: click.Parameter, value: str) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def json_object(context: click.Context, param: click.Parameter, value: str) -> d
         except (OSError, UnicodeDecodeError) as error:
             raise click.BadParameter(f"cannot read {value[1:]}: {error}") from error
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"this is no JSON ({error}): {_shortened(text)}") from error
     if not isinstance(parsed, dict):
@@ -106,8 +107,7 @@ def invoke(
 
     The exit status is 1 if any invocation gave an error; the others are made all the same.
     """
-    if not math.isfinite(timeout):
-        raise click.BadParameter("a number of seconds is needed", param_hint="--timeout")
+    checked_timeout(timeout)
     function = Function.from_file(file, main)
     ok = progress.run(
         _invoke_all(settings, function, arguments, Path(path), timeout, repeat, as_json)
@@ -125,32 +125,36 @@ async def _invoke_all(
     repeat: int,
     as_json: bool,
 ) -> bool:
-    done: list[Invocation] = []
-    async with Orchestrator(settings) as orchestrator:
+    # Calls come one after another: more machines would only be made beside them, not for them.
+    pool = min(settings.pool_size, 1)
+    latencies: list[float] = []
+    failed = 0
+    async with Orchestrator(replace(settings, pool_size=pool)) as orchestrator:
         if path is not Path.BOOTED:
             async with progress.activity("taking the base snapshot, once for this image"):
                 await orchestrator.ensure_base()
         bar = progress.Progress(f"invoking {function.name}", repeat)
         for _ in range(repeat):
-            if path is not Path.BOOTED:
-                # Calls one after another outrun the pool; a caller's pauses would let it fill.
-                await orchestrator.prepare(min(settings.pool_size, 1))
+            start = await orchestrator.starting_point(function) if path is Path.AUTO else path
+            # Calls one after another outrun the pool; a caller's pauses would let it fill.
+            await orchestrator.prepare(pool, start)
             async with progress.activity(f"invoking {function.name}"):
                 invocation = await orchestrator.invoke(function, arguments, path, timeout_s)
-            done.append(invocation)
+            latencies.append(invocation.latency_ms)
+            failed += not invocation.ok
             bar.close()
             _show(invocation, as_json)
             if repeat > 1:
-                bar.show(len(done))
+                bar.show(len(latencies))
         bar.close()
     if repeat > 1 and not as_json:
-        _summarise(done)
-    return all(invocation.ok for invocation in done)
+        _summarise(latencies, failed)
+    return not failed
 
 
 def _show(invocation: Invocation, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(invocation.to_json(), ensure_ascii=False))
+        click.echo(_as_text(invocation.to_json()))
         return
     for text, truncated in (
         (invocation.stdout, invocation.stdout_truncated),
@@ -161,7 +165,7 @@ def _show(invocation: Invocation, as_json: bool) -> None:
         if truncated:
             click.echo("[output cut here: it was too long]", err=True)
     if invocation.error is None:
-        click.echo(json.dumps(invocation.result, ensure_ascii=False, indent=2))
+        click.echo(_as_text(invocation.result, indent=2))
     else:
         error = invocation.error
         if error.traceback:
@@ -185,14 +189,26 @@ def _time_line(invocation: Invocation) -> str:
     return line
 
 
-def _summarise(done: list[Invocation]) -> None:
-    latencies = [invocation.latency_ms for invocation in done]
-    failed = sum(not invocation.ok for invocation in done)
+def _summarise(latencies: Sequence[float], failed: int) -> None:
     click.echo(
-        f"{len(done)} invocations, {failed} failed; ms: min {min(latencies):.1f}, "
+        f"{len(latencies)} invocations, {failed} failed; ms: min {min(latencies):.1f}, "
         f"median {statistics.median(latencies):.1f}, max {max(latencies):.1f}",
         err=True,
     )
+
+
+def _as_text(value: object, indent: int | None = None) -> str:
+    """JSON for people and programs: letters as they are, but for those that no output takes."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _shortened(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.errors import MachineError
+from orchestrator.errors import MachineError, PoolClosedError
 from orchestrator.pool import Pool, Traffic, close_all
 
 DEADLINE_S = 5.0
@@ -34,6 +34,7 @@ class Workshop:
         self.items: list[Item] = []
         self.attempts = 0
         self.fails = False
+        self.error: Exception = MachineError("no memory left")
         self.go_on = asyncio.Event()
         self.go_on.set()
 
@@ -41,7 +42,7 @@ class Workshop:
         self.attempts += 1
         await self.go_on.wait()
         if self.fails:
-            raise MachineError("no memory left")
+            raise self.error
         self.items.append(Item(self))
         return self.items[-1]
 
@@ -163,6 +164,57 @@ async def test_cancelled_fill_leaves_the_pool_working() -> None:
         await asyncio.wait((filling,))
         workshop.go_on.set()
         await until(lambda: pool.ready == 1)
+
+
+async def test_error_of_another_kind_does_not_stop_the_filler() -> None:
+    workshop = Workshop()
+    workshop.fails, workshop.error = True, OSError("too many open files")
+    async with Pool(workshop.make, 1) as pool, asyncio.timeout(DEADLINE_S):
+        with pytest.raises(OSError, match="too many"):
+            await pool.fill()
+        workshop.fails = False
+        await pool.fill()
+        assert pool.ready == 1
+
+
+async def test_closing_ends_those_who_wait() -> None:
+    workshop = Workshop()
+    workshop.go_on.clear()
+    pool = Pool(workshop.make, 1)
+    filling = asyncio.create_task(pool.fill())
+    await until(lambda: workshop.attempts == 1)
+    taking = asyncio.create_task(pool.take())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(DEADLINE_S):
+        await pool.close()
+        for waiting in (filling, taking):
+            with pytest.raises(PoolClosedError):
+                await waiting
+        for late in (pool.fill, pool.take):
+            with pytest.raises(PoolClosedError):
+                await late()
+    assert workshop.attempts == 1 and workshop.items == []
+
+
+async def test_one_in_a_hurry_does_not_slow_the_others() -> None:
+    workshop, traffic = Workshop(), Traffic()
+    with traffic.request():
+        async with Pool(workshop.make, 2, traffic) as pool, asyncio.timeout(DEADLINE_S):
+            await asyncio.gather(pool.fill(1), pool.fill(2))
+            assert pool.ready == 2
+
+
+async def test_item_that_dies_while_others_wait_is_replaced() -> None:
+    workshop = Workshop()
+    async with Pool(workshop.make, 2) as pool, asyncio.timeout(DEADLINE_S):
+        await pool.fill(1)
+        workshop.go_on.clear()
+        filling = asyncio.create_task(pool.fill(2))
+        await until(lambda: workshop.attempts == 2)
+        workshop.items[0].alive = False
+        workshop.go_on.set()
+        await filling
+        assert pool.ready == 2
 
 
 async def test_all_are_closed_even_when_cancelled() -> None:

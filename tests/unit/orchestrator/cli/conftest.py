@@ -40,7 +40,10 @@ class FakeOrchestrator:
     async def ensure_base(self) -> None:
         return None
 
-    async def prepare(self, count: int) -> None:
+    async def starting_point(self, function: Function) -> Path:
+        return Path.WARM
+
+    async def prepare(self, count: int, path: Path) -> None:
         return None
 
     async def invoke(

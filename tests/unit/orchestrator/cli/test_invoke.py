@@ -69,7 +69,9 @@ def test_arguments_from_a_file(runner: CliRunner, hello: str, tmp_path: pathlib.
         (["--arg", "@absent.json"], "cannot read absent.json"),
         (["--path", "hot"], "'hot' is not one of"),
         (["--timeout", "0"], "0.0"),
-        (["--timeout", "nan"], "seconds"),
+        (["--timeout", "nan"], "A timeout of nan s cannot be"),
+        (["--timeout", "1e300"], "at most 86400 s"),
+        (["--arg", '{"n": NaN}'], "NaN is not JSON"),
         (["--repeat", "0"], "x>=1"),
         (["--memory", "1"], "too little"),
         (["--main", "a b"], "cannot be the name"),
@@ -86,6 +88,17 @@ def test_missing_file_is_a_usage_error(runner: CliRunner) -> None:
     done = runner.invoke(main, ["invoke", "absent.py"])
     assert done.exit_code == 2
     assert "absent.py: cannot be read (No such file or directory)" in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_letters_that_no_output_takes_are_escaped(
+    runner: CliRunner, hello: str, options: list[str]
+) -> None:
+    arguments = ["--arg", '{"odd": "\\ud800", "fine": "\u00e9"}']
+    done = runner.invoke(main, ["invoke", hello, *arguments, *options])
+    assert done.exit_code == 0
+    answer = json.loads(done.stdout)
+    assert answer.get("result", answer)["args"] == {"odd": "\ud800", "fine": "\u00e9"}
 
 
 def test_platform_error_shows_command_and_log(runner: CliRunner, hello: str) -> None:
