@@ -202,8 +202,17 @@ TEST_F(PageTableTreeTest, OwnMakesOnePath) {
   EXPECT_EQ(Cost([&] { space.tree().Own(kBase + EntrySpan(4)); }), 3u);
   EXPECT_TRUE(space.tree().Owned(kBase));
   EXPECT_EQ(space.tree().OwnedTables(), 10u);
+  EXPECT_EQ(space.tree().tables(), 9u);
   // The last page of the user half as well.
   EXPECT_EQ(Cost([&] { space.tree().Own(Tree::kUserEnd - kPageSize); }), 3u);
+  EXPECT_EQ(space.tree().tables(), 12u);
+  EXPECT_TRUE(space.tree().Unmap(0, EntrySpan(4)));
+  EXPECT_EQ(space.tree().tables(), 6u);
+  Space child;
+  space.tree().Share(child.tree());
+  EXPECT_EQ(space.tree().tables(), 0u);
+  EXPECT_NE(child.tree().Own(Tree::kUserEnd - kPageSize), nullptr);
+  EXPECT_EQ(child.tree().tables(), 3u);
 }
 
 TEST_F(PageTableTreeTest, DeployCostsOnlyTheRoot) {
@@ -331,6 +340,28 @@ TEST_F(PageTableTreeTest, ChangeSeesPresentLeavesInOrder) {
   child.tree().ForEach(0, kBase + EntrySpan(2) + 1,
                        [&seen](uint64_t at, Entry) { seen.push_back(at); });
   EXPECT_EQ(seen, std::vector<uint64_t>(pages, pages + 3));
+}
+
+TEST_F(PageTableTreeTest, OwnedLeavesAreThoseWrittenSinceSharing) {
+  Space parent, child;
+  for (uint64_t i = 0; i < 20; ++i)
+    ASSERT_TRUE(parent.Write(kBase + i * kPageSize, i + 1));
+  auto owned = [](Space& space) {
+    std::vector<uint64_t> pages;
+    space.tree().ForEachOwned(0, Tree::kUserEnd, [&pages](uint64_t at, Entry) {
+      pages.push_back(at);
+    });
+    return pages;
+  };
+  EXPECT_EQ(owned(parent).size(), 20u);
+  parent.tree().Share(child.tree());
+  EXPECT_EQ(owned(parent).size(), 0u);
+  EXPECT_EQ(owned(child).size(), 0u);
+  ASSERT_TRUE(child.Write(kBase + 3 * kPageSize, 50));
+  ASSERT_TRUE(child.Write(kBase + EntrySpan(3), 51));
+  const std::vector<uint64_t> written{kBase + 3 * kPageSize,
+                                      kBase + EntrySpan(3)};
+  EXPECT_EQ(owned(child), written);
 }
 
 TEST_F(PageTableTreeTest, ShortMemoryIsAnswered) {

@@ -100,7 +100,13 @@ template <class Frames> class PageTableTree {
         from[i].Clear(Entry::kWritable);
       to[i] = from[i];
     }
+    if (tables_ > 0)
+      tables_ = 0;
   }
+
+  // Tables that this tree made since it was last shared, those given up
+  // excepted.
+  size_t tables() const { return tables_; }
 
   // Calls visit(address, Entry) for each leaf in [start, end) whose frame only
   // this tree reaches. Looks into owned tables only, so the cost follows what
@@ -135,12 +141,13 @@ template <class Frames> class PageTableTree {
   }
 
   // Makes the table behind `entry`, which stands in an owned table, owned.
-  static bool own_entry(Entry& entry) {
+  bool own_entry(Entry& entry) {
     if (!entry.present()) {
       auto table = Frames::AllocateTable();
       if (!table.valid())
         return false;
       entry = Entry(table, kTableFlags);
+      ++tables_;
       return true;
     }
     if (Frames::References(entry.pfn()) == 1) {
@@ -164,6 +171,7 @@ template <class Frames> class PageTableTree {
     }
     auto old = entry.pfn();
     entry = Entry(copy, kTableFlags);
+    ++tables_;
     // The others may have let go meanwhile: then the children lose one too.
     if (Frames::DropReference(old))
       free_table(old);
@@ -181,7 +189,7 @@ template <class Frames> class PageTableTree {
   }
 
   // Drops the reference that an entry in a table of `level` holds.
-  static void drop(Entry& entry, unsigned level) {
+  void drop(Entry& entry, unsigned level) {
     if (!entry.present())
       return;
     auto pfn = entry.pfn();
@@ -192,12 +200,14 @@ template <class Frames> class PageTableTree {
       auto* table = pointer(pfn);
       for (unsigned i = 0; i < kTableEntries; ++i)
         drop(table[i], level - 1);
+      if (tables_ > 0)
+        --tables_;
     }
     Frames::Free(pfn);
   }
 
-  static bool unmap(Entry* table, unsigned level, uint64_t base, uint64_t start,
-                    uint64_t end) {
+  bool unmap(Entry* table, unsigned level, uint64_t base, uint64_t start,
+             uint64_t end) {
     auto span = EntrySpan(level);
     for (auto i = first_index(level, base, start); i < entries(level); ++i) {
       auto at = base + i * span;
@@ -218,8 +228,8 @@ template <class Frames> class PageTableTree {
   }
 
   template <class Visit>
-  static bool change(Entry* table, unsigned level, uint64_t base,
-                     uint64_t start, uint64_t end, Visit& visit) {
+  bool change(Entry* table, unsigned level, uint64_t base, uint64_t start,
+              uint64_t end, Visit& visit) {
     auto span = EntrySpan(level);
     for (auto i = first_index(level, base, start); i < entries(level); ++i) {
       auto at = base + i * span;
@@ -289,6 +299,7 @@ template <class Frames> class PageTableTree {
   }
 
   Pfn root_;
+  size_t tables_ = 0;
 };
 
 }  // namespace ebbrt

@@ -157,7 +157,9 @@ ebbrt::AddressSpace::HandleFault(uint64_t address, bool write, bool execute) {
   auto page = PageDown(address);
   auto found = tree_.Find(page);
   bool resolved;
-  if (!found.present()) {
+  if (!may_own(page)) {
+    resolved = false;
+  } else if (!found.present()) {
     resolved = fill(*region, page, write);
   } else if (write) {
     // The path may be borrowed although the entry itself looks writable.
@@ -222,8 +224,12 @@ std::byte* ebbrt::AddressSpace::access(uint64_t address, bool write) {
   return ToPointer<std::byte>(entry.pfn()) + address % kPageSize;
 }
 
+bool ebbrt::AddressSpace::may_own(uint64_t page) const {
+  return own_frames() < frame_limit_ || tree_.Owned(page);
+}
+
 ebbrt::Pfn ebbrt::AddressSpace::allocate() {
-  if (owned_frames_ >= frame_limit_ ||
+  if (own_frames() >= frame_limit_ ||
       PageAllocator::UncachedFrames() <= kKernelReserve)
     return Pfn::None();
   auto pfn = page_allocator->Allocate();

@@ -53,6 +53,8 @@ class AddressSpace {
   bool valid() const { return tree_.root().valid(); }
   Pfn root() const { return tree_.root(); }
   uint64_t owned_frames() const { return owned_frames_; }
+  // With those of the tables: what the limit is for.
+  uint64_t own_frames() const { return owned_frames_ + tree_.tables(); }
   size_t owned_tables() const { return tree_.OwnedTables(); }
   const Counters& counters() const { return counters_; }
   const RegionMap& regions() const { return regions_; }
@@ -130,6 +132,8 @@ class AddressSpace {
   // The byte at `address` through the direct map, faulted in; null if the UC
   // may not access it so.
   std::byte* access(uint64_t address, bool write);
+  // False if the tables on the way to `page` would go beyond the limit.
+  bool may_own(uint64_t page) const;
   Pfn allocate();
   bool fill(const Region& region, uint64_t page, bool write);
   bool copy_on_write(Entry& entry);

@@ -235,7 +235,7 @@ void ebbrt::UnikernelContext::EndByMemory() {
   End(EndKind::kMemoryLimit,
       "out of memory: %lu KiB of its own in use, limit %lu KiB, %lu KiB free "
       "in the node",
-      space_.owned_frames() * kPageSize / 1024,
+      space_.own_frames() * kPageSize / 1024,
       limits_.frames > PageAllocator::TotalFrames()
           ? PageAllocator::TotalFrames() * kPageSize / 1024
           : limits_.frames * kPageSize / 1024,
