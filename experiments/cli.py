@@ -52,7 +52,7 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
       report.md     medians, promises with verdicts, our figures beside the paper's
     """
     folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     rounds = latency_experiment.QUICK_ROUNDS if quick else latency_experiment.ROUNDS
     plan = latency_experiment.Plan(
         settings=settings,
@@ -77,6 +77,19 @@ def report(folder: pathlib.Path) -> None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise click.BadParameter(f"{folder} has no readable latency.json ({error})") from error
     _write_results(recording, folder)
+
+
+def _make_folder(folder: pathlib.Path) -> None:
+    if (folder / "latency.json").exists():
+        raise click.BadParameter(
+            f"{folder} holds the results of another run. Name another folder.", param_hint="--out"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(
+            f"{folder} cannot be made ({error.strerror}). Name another folder.", param_hint="--out"
+        ) from error
 
 
 class _Bars:

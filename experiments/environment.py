@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import os
 import pathlib
 import platform
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestrator import accelerator
+from orchestrator.image import image_digest
 from orchestrator.settings import Settings
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
@@ -44,8 +45,7 @@ class Environment:
 async def collect(settings: Settings) -> Environment:
     """Look at this machine, this checkout and the image of `settings`.
 
-    Raises SeussError when QEMU or the accelerator cannot be used, OSError when the image cannot be
-    read.
+    Raises SeussError when QEMU, the accelerator or the image cannot be used.
     """
     verdict = await accelerator.choose(
         settings.accelerator, settings.image.parent / "accelerator-probe.elf"
@@ -57,22 +57,15 @@ async def collect(settings: Settings) -> Environment:
         guest_memory_mib=settings.memory_mib,
         qemu=await accelerator.qemu_version(),
         kernel=platform.release(),
-        cpu=_cpu_model(),
+        cpu=accelerator.cpu_model(),
         cores=len(os.sched_getaffinity(0)),
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         load_average=os.getloadavg()[0],
         python=platform.python_version(),
-        image_sha256=hashlib.sha256(settings.image.read_bytes()).hexdigest(),
+        image_sha256=await asyncio.to_thread(image_digest, settings.image),
         commit=_commit(),
         started=time.time(),
     )
-
-
-def _cpu_model() -> str:
-    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown"
 
 
 def _commit() -> str:

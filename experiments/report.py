@@ -66,11 +66,11 @@ def _introduction(recording: Recording) -> str:
         f"an order shuffled with seed {recording.seed}. Every answer was checked. "
         "`process` is a fresh `python3.11 -S -I` on the same function and arguments, on the bare "
         "host. Booted starts a QEMU and boots it within the time. Cold invokes code that was never "
-        "seen before, and the capture of its snapshot is in the time. Cold and warm find a machine "
-        "made ready ahead (its making is not in the time): for cold one restored from the base "
-        "and paused, with its changes being recorded, which with AO has run another function; for "
-        "warm a started QEMU over the base's memory that still has to take in the function's "
-        "snapshot."
+        "seen before, and the capture of its snapshot is in the time; it goes to the disk after "
+        "the answer. Cold and warm find a machine made ready ahead (its making is not in the "
+        "time): for cold one restored from the base and paused, with its changes being recorded, "
+        "which with AO has run another function; for warm a started QEMU over the base's memory "
+        "that still has to take in the function's snapshot."
     )
     if recording.environment["accelerator"] == "tcg":
         text += (

@@ -123,7 +123,7 @@ async def choose(
         return Accelerator(
             "tcg",
             TCG_CPU,
-            f"TCG, because {probe} is missing and KVM is not trusted unmeasured. "
+            f"TCG, because {probe} cannot be read and KVM is not trusted unmeasured. "
             "Run make image to build it.",
             {},
         )
@@ -275,10 +275,10 @@ def _last_line(output: bytes) -> str:
 
 
 def _fingerprint(probe: pathlib.Path) -> str | None:
-    """Return the probe's SHA-256, or None when it has not been built."""
+    """Return the probe's SHA-256, or None when it cannot be read."""
     try:
         return hashlib.sha256(probe.read_bytes()).hexdigest()
-    except FileNotFoundError:
+    except OSError:
         return None
 
 
@@ -294,7 +294,8 @@ def cpu_model() -> str:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line for line in lines if line.startswith("model name")), platform.processor())
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
 
 
 def _read_cache(cache: pathlib.Path, key: str) -> Accelerator | None:
@@ -315,6 +316,10 @@ def _write_cache(cache: pathlib.Path, key: str, verdict: Accelerator) -> None:
     with contextlib.suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=cache.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        pathlib.Path(name).replace(cache)
+        aside = pathlib.Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            aside.replace(cache)
+        finally:
+            aside.unlink(missing_ok=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import logging
-import pathlib
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +15,9 @@ from typing import Self
 from orchestrator import accelerator
 from orchestrator.capture import Captured, capture_full
 from orchestrator.command_line import Hardware
-from orchestrator.errors import CaptureError, ImageError
+from orchestrator.errors import CaptureError
 from orchestrator.function import Function
+from orchestrator.image import image_digest
 from orchestrator.instance import Instance
 from orchestrator.invocation import InvocationError
 from orchestrator.machine import Machine
@@ -99,7 +98,7 @@ class Node:
 
     async def __aenter__(self) -> Self:
         settings = self.settings
-        self.image = await asyncio.to_thread(_hash_image, settings.image)
+        self.image = await asyncio.to_thread(image_digest, settings.image)
         chosen = await accelerator.choose(
             settings.accelerator, settings.image.with_name(PROBE_NAME)
         )
@@ -263,13 +262,3 @@ async def _rehearse(instance: Instance) -> None:
             log_tail="\n".join(instance.log),
         )
     await instance.unload(BOOT_DEADLINE_S)
-
-
-def _hash_image(image: pathlib.Path) -> str:
-    try:
-        with image.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ImageError(
-            f"The image {image} cannot be read ({error.strerror}). Build it with make image."
-        ) from error

@@ -145,12 +145,13 @@ def _draw_phases(axes: Axes, recording: Recording) -> None:
             width = summarise(values).median
             axes.barh(place, width, left=start, color=PHASE_COLOURS[phase], height=0.6)
             start += width
-        axes.text(start, place, f" {start:.1f} ms", va="center", fontsize=9)
+        whole = summarise(recording.latencies(cell)).median
+        axes.text(start, place, f" {whole:.1f} ms", va="center", fontsize=9)
     axes.set_yticks(range(len(rows)), [series.label for series in reversed(rows)])
     axes.margins(x=0.18)
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
-    axes.set_xlabel("ms; medians of the phases")
+    axes.set_xlabel("ms; bars: median of each phase, label: median of the whole")
     axes.set_title("NOP: where the time goes", fontsize=10)
     for phase in PHASES[1:]:
         axes.barh(0, 0, color=PHASE_COLOURS[phase], label=phase)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pathlib
@@ -16,7 +15,8 @@ import click
 from orchestrator import accelerator
 from orchestrator.cli import progress
 from orchestrator.cli.options import store_option
-from orchestrator.errors import AcceleratorError
+from orchestrator.errors import AcceleratorError, ImageError
+from orchestrator.image import image_digest
 from orchestrator.settings import default_image
 from snapshot_store import SnapshotStore
 
@@ -117,12 +117,11 @@ async def _accelerator(image: pathlib.Path) -> Finding:
 
 def _image(image: pathlib.Path) -> Finding:
     try:
-        content = image.read_bytes()
-    except OSError as error:
-        state = f"{image}: {error.strerror}"
-        return Finding("image", state, "Build it: seuss image build, or make image.", fault=True)
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    return Finding("image", f"{image}, {len(content) / 1e6:.1f} MB, SHA-256 {digest}...")
+        digest = image_digest(image)
+    except ImageError as error:
+        return Finding("image", f"{image} cannot be read", error.message, fault=True)
+    size = image.stat().st_size / 1e6
+    return Finding("image", f"{image}, {size:.1f} MB, SHA-256 {digest[:16]}...")
 
 
 def _store(root: pathlib.Path) -> Finding:

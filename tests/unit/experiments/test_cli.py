@@ -27,3 +27,22 @@ def test_folder_without_a_record(tmp_path: pathlib.Path) -> None:
     done = CliRunner().invoke(main, ["experiments", "report", str(tmp_path)])
     assert done.exit_code == 2
     assert "no readable latency.json" in done.stderr
+
+
+def test_results_of_another_run_are_not_written_over(
+    recording: Recording, tmp_path: pathlib.Path
+) -> None:
+    recording.save(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    done = CliRunner().invoke(main, ["experiments", "run", "latency", "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "holds the results of another run" in done.stderr
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_folder_that_cannot_be_made(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    folder = str(tmp_path / "file" / "results")
+    done = CliRunner().invoke(main, ["experiments", "run", "latency", "--out", folder])
+    assert done.exit_code == 2
+    assert "cannot be made (Not a directory)" in done.stderr

@@ -151,7 +151,7 @@ async def test_missing_probe_is_said_and_not_kept(
 ) -> None:
     set_up(monkeypatch, {})
     verdict = await choose("auto", tmp_path / "missing.elf", cache)
-    assert verdict.name == "tcg" and "missing.elf is missing" in verdict.reason
+    assert verdict.name == "tcg" and "missing.elf cannot be read" in verdict.reason
     assert not exists(cache)
 
 

@@ -58,7 +58,7 @@ def test_missing_image(runner: CliRunner, machine: pathlib.Path) -> None:
     done, findings = examine(runner, machine)
     assert done.exit_code == 3
     assert findings["image"]["fault"]
-    assert "seuss image build" in findings["image"]["advice"]
+    assert "make image" in findings["image"]["advice"]
 
 
 def test_missing_qemu(
