@@ -461,4 +461,25 @@ TEST_F(CloneMapTest, SeveralCoresAtOnce) {
   EXPECT_EQ(ReadAll(*side_, "/tmp/f"), "shared");
 }
 
+TEST_F(CloneMapTest, SeveralCoresWriteAndForgetAtOnce) {
+  auto file = side_->Open("/tmp/f", kNewFile);
+  Write(*side_, file, std::string(8 * 4096, 's'));
+  std::vector<std::thread> threads;
+  for (char who : {'a', 'b', 'c', 'd'})
+    threads.emplace_back([this, who, file] {
+      for (std::uint64_t i = 0; i < 100; ++i) {
+        auto clone = side_->Clone(pages_);
+        auto expected = std::string(8 * 4096, 's');
+        expected[i * 200] = who;
+        ASSERT_TRUE(
+            clone->Get(file)->PWrite(Bytes(std::string(1, who)), i * 200).ok());
+        ASSERT_EQ(ReadAll(*clone, "/tmp/f"), expected);
+      }
+    });
+  for (auto& thread : threads)
+    thread.join();
+  EXPECT_EQ(ReadAll(*side_, "/tmp/f"), std::string(8 * 4096, 's'));
+  EXPECT_EQ(pages_.used(), 8u);
+}
+
 }  // namespace

@@ -1,6 +1,6 @@
 // Clones the file side of a UC: its descriptors, its /tmp, its current
 // directory. A clone and its source share nothing but the archive and pages of
-// /tmp, which are copied on the first write (PageSource.h).
+// /tmp, which are copied on the first write (FilePages.h).
 //
 // A CloneMap belongs to one cloning and leads from objects of the source to
 // their clones. What is met first is cloned; what is met again is looked up. So
@@ -19,7 +19,8 @@
 // The source is only read, for a prototype may be cloned on several cores at
 // once. That includes reference counts, which are not atomic: on the source's
 // side, code that clones takes const references, follows a RefPtr, and never
-// copies a RefPtr or a Place. Only counts of pages go up, and those are atomic.
+// copies a RefPtr or a Place. Only the counts that FilePages keeps go up, and
+// they are atomic.
 // The prototype must stay unchanged while it has that role.
 #ifndef EBBRT_FILES_CLONEMAP_H_
 #define EBBRT_FILES_CLONEMAP_H_

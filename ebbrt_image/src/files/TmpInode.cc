@@ -32,16 +32,14 @@ ebbrt::RefPtr<ebbrt::TmpInode>
 ebbrt::TmpInode::CloneWithoutChildren(RefPtr<TmpStorage> storage) const {
   auto clone = Restore(std::move(storage), attributes_);
   clone->removed_ = removed_;
-  pages_.ForEach([&clone](std::uint64_t index, std::byte* page) {
-    clone->storage_->SharePage(page);
-    clone->pages_.Insert(index, page);
-  });
+  clone->pages_.ShareFrom(pages_);
   return clone;
 }
 
 ebbrt::TmpInode::TmpInode(RefPtr<TmpStorage> storage,
                           const Attributes& attributes)
-    : storage_(std::move(storage)), attributes_(attributes) {}
+    : storage_(std::move(storage)), attributes_(attributes), pages_(*storage_) {
+}
 
 ebbrt::TmpInode::~TmpInode() {
   // A tree may be deep, and kernel stacks are not: descendants that would die
@@ -61,8 +59,6 @@ ebbrt::TmpInode::~TmpInode() {
     if (inode->ref_count() == 1)
       take_children(*inode);
   }
-  pages_.ForEach(
-      [this](std::uint64_t, std::byte* page) { storage_->FreePage(page); });
   storage_->ReturnInode();
 }
 
@@ -133,7 +129,7 @@ ebbrt::TmpInode::Write(std::uint64_t offset, std::span<const std::byte> bytes) {
   auto total = std::min<std::uint64_t>(bytes.size(), kMaxSize - offset);
   std::uint64_t done = 0;
   while (done < total) {
-    auto page = page_for_write((offset + done) / kPageSize);
+    auto page = pages_.ForWrite((offset + done) / kPageSize);
     if (page == nullptr)
       break;
     auto start = (offset + done) % kPageSize;
@@ -154,22 +150,13 @@ ebbrt::Result<void> ebbrt::TmpInode::Truncate(std::uint64_t size) {
   if (size < attributes_.size) {
     // What lies beyond the end must read as zeros if the file grows again.
     auto start = size % kPageSize;
-    if (start != 0 && pages_.Contains(size / kPageSize)) {
-      auto last = page_for_write(size / kPageSize);
+    if (start != 0 && pages_.Find(size / kPageSize) != nullptr) {
+      auto last = pages_.ForWrite(size / kPageSize);
       if (last == nullptr)
         return Errno::kNoSpace;
       std::memset(last + start, 0, kPageSize - start);
     }
-    auto kept_pages = (size + kPageSize - 1) / kPageSize;
-    Vector<std::uint64_t> cut;
-    pages_.ForEach([&](std::uint64_t index, std::byte* page) {
-      if (index < kept_pages)
-        return;
-      cut.PushBack(index);
-      storage_->FreePage(page);
-    });
-    for (auto index : cut)
-      pages_.Erase(index);
+    pages_.Cut((size + kPageSize - 1) / kPageSize);
   }
   attributes_.size = size;
   touch();
@@ -178,8 +165,8 @@ ebbrt::Result<void> ebbrt::TmpInode::Truncate(std::uint64_t size) {
 
 bool ebbrt::TmpInode::RestorePage(std::uint64_t index,
                                   std::span<const std::byte> bytes) {
-  kassert(!pages_.Contains(index) && bytes.size() <= kPageSize);
-  auto page = page_for_write(index);
+  kassert(PageAt(index) == nullptr && bytes.size() <= kPageSize);
+  auto page = pages_.ForWrite(index);
   if (page == nullptr)
     return false;
   std::copy(bytes.begin(), bytes.end(), page);
@@ -187,22 +174,7 @@ bool ebbrt::TmpInode::RestorePage(std::uint64_t index,
 }
 
 const std::byte* ebbrt::TmpInode::PageAt(std::uint64_t index) const {
-  auto page = pages_.Find(index);
-  return page == nullptr ? nullptr : *page;
-}
-
-std::byte* ebbrt::TmpInode::page_for_write(std::uint64_t index) {
-  auto found = pages_.Find(index);
-  if (found != nullptr) {
-    auto own = storage_->MakeOwn(*found);
-    if (own != nullptr)
-      *found = own;
-    return own;
-  }
-  auto page = storage_->AllocatePage();
-  if (page != nullptr)
-    pages_.Insert(index, page);
-  return page;
+  return pages_.Find(index);
 }
 
 ebbrt::TmpInode::Child* ebbrt::TmpInode::FindChild(std::string_view name) {

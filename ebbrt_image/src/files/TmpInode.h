@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "files/Abi.h"
+#include "files/FilePages.h"
 #include "files/TmpStorage.h"
-#include "lib/HashMap.h"
 #include "lib/RefCounted.h"
 #include "lib/Result.h"
 #include "lib/String.h"
@@ -105,14 +105,13 @@ class TmpInode : public RefCounted<TmpInode> {
  private:
   TmpInode(RefPtr<TmpStorage> storage, const Attributes& attributes);
 
-  std::byte* page_for_write(std::uint64_t index);
   void touch();
 
   RefPtr<TmpStorage> storage_;
   Attributes attributes_;
   bool removed_ = true;
 
-  HashMap<std::byte*> pages_;
+  FilePages pages_;
 
   // The directory that names this one; it holds us, not we it.
   TmpInode* parent_ = nullptr;

@@ -22,9 +22,9 @@ std::byte* ebbrt::TmpStorage::AllocatePage() {
   return page;
 }
 
-void ebbrt::TmpStorage::SharePage(std::byte* page) {
-  pages_.SharePage(page);
-  ++pages_used_;
+void ebbrt::TmpStorage::UncountPages(std::size_t count) {
+  kassert(pages_used_ >= count);
+  pages_used_ -= count;
 }
 
 std::byte* ebbrt::TmpStorage::MakeOwn(std::byte* page) {
@@ -39,8 +39,7 @@ std::byte* ebbrt::TmpStorage::MakeOwn(std::byte* page) {
 }
 
 void ebbrt::TmpStorage::FreePage(std::byte* page) {
-  kassert(pages_used_ > 0);
-  --pages_used_;
+  UncountPages(1);
   pages_.FreePage(page);
 }
 

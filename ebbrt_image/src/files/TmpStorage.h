@@ -33,12 +33,15 @@ class TmpStorage : public RefCounted<TmpStorage> {
 
   // A zeroed page; null when the limit is reached or there is no memory.
   std::byte* AllocatePage();
-  // Counts a page that another storage has in use; both own it from now on.
-  void SharePage(std::byte* page);
+  // Pages that other storages count too.
+  void CountPages(std::size_t count) { pages_used_ += count; }
+  void UncountPages(std::size_t count);
   // The page itself if nobody else owns it, else a copy, with which the page is
   // given up. Null when there is no memory; nothing has changed then.
   std::byte* MakeOwn(std::byte* page);
   void FreePage(std::byte* page);
+
+  PageSource& source() const { return pages_; }
 
   // The number of a new inode, or 0 when there are too many.
   std::uint64_t TakeInode();
