@@ -24,6 +24,7 @@ class StateParts {
   ebbrt::StateBuffer numbers;
   std::string pages;
   std::uint32_t version = 1;
+  std::uint32_t first_section = 1;
   std::uint64_t last_number = 100;
 
   // Files and directories count from 0, which is the root.
@@ -63,13 +64,18 @@ class StateParts {
   // At the next number.
   void AddDescriptor(ebbrt::StateKind kind, int flags,
                      const std::function<void(ebbrt::StateBuffer&)>& fill) {
+    AddNumber(descriptor_count_, descriptor_count_);
+    AddClosedDescriptor(kind, flags, fill);
+  }
+  void
+  AddClosedDescriptor(ebbrt::StateKind kind, int flags,
+                      const std::function<void(ebbrt::StateBuffer&)>& fill) {
     ebbrt::StateBuffer body;
     fill(body);
     descriptors.Add8(static_cast<std::uint8_t>(kind));
     descriptors.Add32(static_cast<std::uint32_t>(flags));
     descriptors.Add32(body.size());
     descriptors.AddBytes(body.bytes());
-    AddNumber(descriptor_count_, descriptor_count_);
     ++descriptor_count_;
   }
   void AddNumber(std::uint32_t number, std::uint32_t descriptor,
@@ -96,10 +102,10 @@ class StateParts {
     state.Add32(version);
     auto size_at = state.size();
     state.Add64(0);
-    std::uint32_t id = 0;
+    auto id = first_section;
     auto add = [&](std::span<const std::byte> first,
                    std::span<const std::byte> rest) {
-      state.Add32(++id);
+      state.Add32(id++);
       state.Add64(first.size() + rest.size());
       state.AddBytes(first);
       state.AddBytes(rest);

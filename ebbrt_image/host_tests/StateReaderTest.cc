@@ -91,6 +91,21 @@ TEST_F(StateReaderTest, Versions) {
   EXPECT_EQ(Read(parts), kOtherVersion);
 }
 
+TEST_F(StateReaderTest, Sections) {
+  StateParts shifted;
+  shifted.AddDirectory();
+  shifted.first_section = 2;
+  EXPECT_EQ(Read(shifted), kDamaged);
+  for (auto section :
+       {&StateParts::names, &StateParts::inodes, &StateParts::channels,
+        &StateParts::descriptors, &StateParts::numbers}) {
+    StateParts too_long;
+    too_long.AddDirectory();
+    (too_long.*section).Add8(0);
+    EXPECT_EQ(Read(too_long), kDamaged);
+  }
+}
+
 TEST_F(StateReaderTest, OtherExecutableOrArchive) {
   FileSide side(pages_);
   auto state = side.Save();
@@ -251,7 +266,7 @@ TEST_F(StateReaderTest, PagesOfFiles) {
 
 TEST_F(StateReaderTest, Directories) {
   using Kind = ebbrt::Place::Kind;
-  auto read = [this](Kind kind, std::uint32_t index) {
+  auto read = [this](Kind kind, std::uint32_t index, std::uint64_t cookie = 9) {
     StateParts parts;
     parts.AddDirectory({"d", "f"});
     parts.AddDirectory();
@@ -263,10 +278,11 @@ TEST_F(StateReaderTest, Directories) {
                         [&](StateBuffer& body) {
                           body.Add8(static_cast<std::uint8_t>(kind));
                           body.Add32(index);
-                          body.Add64(0);
+                          body.Add64(cookie);
                         });
-    EXPECT_EQ(Read(parts), as_current);
-    return as_current;
+    auto as_descriptor = Read(parts);
+    EXPECT_TRUE(as_descriptor == as_current || cookie > INT64_MAX);
+    return as_descriptor;
   };
   auto& archive = FileSide::archive();
   std::uint32_t file = 0;
@@ -276,6 +292,8 @@ TEST_F(StateReaderTest, Directories) {
   EXPECT_EQ(read(Kind::kArchive, file), kDamaged);
   EXPECT_EQ(read(Kind::kArchive, archive.entry_count()), kDamaged);
   EXPECT_EQ(read(Kind::kTmp, 1), kGood);
+  EXPECT_EQ(read(Kind::kTmp, 1, INT64_MAX), kGood);
+  EXPECT_EQ(read(Kind::kTmp, 1, std::uint64_t{1} << 63), kDamaged);
   EXPECT_EQ(read(Kind::kTmp, 2), kDamaged);
   EXPECT_EQ(read(Kind::kTmp, 3), kDamaged);
   EXPECT_EQ(read(Kind::kSpecial, 5), kGood);
@@ -325,6 +343,11 @@ TEST_F(StateReaderTest, Numbers) {
   EXPECT_EQ(read({{2, 0, 0}, {1, 0, 0}}), kDamaged);
   EXPECT_EQ(read({{1, 1, 0}}), kDamaged);
   EXPECT_EQ(read({{1, 0, 2}}), kDamaged);
+  StateParts closed;
+  closed.AddDirectory();
+  closed.AddClosedDescriptor(ebbrt::StateKind::kDevice, 0,
+                             [](StateBuffer& body) { body.Add32(0x103); });
+  EXPECT_EQ(Read(closed), kDamaged);
 }
 
 }  // namespace
