@@ -15,6 +15,8 @@ from orchestrator.settings import Machine as MachineType
 MIB = 1 << 20
 RAM_BLOCK = "ram"
 """Name of guest memory in migration streams: the id of its backend object."""
+REGION_BLOCK = "region"
+"""Name of the shared region's backend object."""
 
 MIGRATION = (
     # A snapshot is taken of a stopped guest but must run as soon as it is restored.
@@ -74,7 +76,9 @@ class Hardware:
 class Wiring:
     """Descriptors that QEMU inherits, and what it does with them.
 
-    `ram` is a file that guest memory starts from, mapped privately; None gives anonymous memory.
+    `ram` is a file that guest memory starts from, mapped privately unless `ram_shared`; None gives
+    anonymous memory. `region` is a file of `region_size` bytes that the guest sees, and cannot
+    write, as memory right behind its own.
     `incoming` is a socket that the machine's state will come from; None boots `kernel`.
     """
 
@@ -83,10 +87,13 @@ class Wiring:
     debug: int
     ram: int | None = None
     incoming: int | None = None
+    ram_shared: bool = False
+    region: int | None = None
+    region_size: int = 0
 
     def descriptors(self) -> tuple[int, ...]:
         """Return all descriptors that must be inherited."""
-        every = (self.qmp, self.console, self.debug, self.ram, self.incoming)
+        every = (self.qmp, self.console, self.debug, self.ram, self.incoming, self.region)
         return tuple(fd for fd in every if fd is not None)
 
 
@@ -107,14 +114,24 @@ def command_line(
     if wiring.ram is None:
         ram = f"memory-backend-ram,{backend}"
     else:
-        ram = f"memory-backend-file,{backend},share=off,mem-path=/proc/self/fd/{wiring.ram}"
+        share = "on" if wiring.ram_shared else "off"
+        ram = f"memory-backend-file,{backend},share={share},mem-path=/proc/self/fd/{wiring.ram}"
+    memory = ["-object", ram]
+    backing = f",memory-backend={RAM_BLOCK}"
+    if wiring.region is not None:
+        memory += [
+            *("-object", f"memory-backend-file,id={REGION_BLOCK},size={wiring.region_size}"),
+            *("-numa", f"node,memdev={RAM_BLOCK}", "-numa", f"node,memdev={REGION_BLOCK}"),
+        ]
+        memory[3] += f",share=on,readonly=on,mem-path=/proc/self/fd/{wiring.region}"
+        backing = ""
+    megabytes = (hardware.memory + wiring.region_size) // MIB
     command = [
         *(QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-sandbox", SANDBOX, "-name", "seuss,process=seuss-node"),
         *("-accel", hardware.accelerator.name, "-cpu", hardware.accelerator.cpu),
-        *("-smp", str(hardware.cores), "-m", f"{hardware.memory_mib}M", "-object", ram, "-M"),
-        f"{MACHINE_OPTIONS[hardware.machine]},memory-backend={RAM_BLOCK}"
-        ",suppress-vmdesc=on,dump-guest-core=off",
+        *("-smp", str(hardware.cores), "-m", f"{megabytes}M", *memory, "-M"),
+        f"{MACHINE_OPTIONS[hardware.machine]}{backing},suppress-vmdesc=on,dump-guest-core=off",
         *(word for option in MIGRATION for word in ("-global", f"migration.{option}")),
         *("-chardev", f"socket,id=qmp,fd={wiring.qmp}", "-mon", "chardev=qmp,mode=control"),
         *("-chardev", f"socket,id=debug,fd={wiring.debug}"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.capture import Captured, resume
+from orchestrator.errors import SettingsError
 from orchestrator.function import Function
 from orchestrator.instance import Instance
 from orchestrator.invocation import Invocation, InvocationError, Phases
@@ -20,6 +20,7 @@ from orchestrator.paths import Path
 from orchestrator.pool import Pool, ReadyMachine
 from orchestrator.restore import complete
 from orchestrator.settings import Settings, checked_timeout
+from orchestrator.stopwatch import Stopwatch
 from orchestrator.tails import Tail, Tails
 from snapshot_store import (
     CorruptSnapshotError,
@@ -33,24 +34,6 @@ logger = logging.getLogger(__name__)
 
 MOST_UNSTORED = 8
 """Snapshots on their way to the disk; a cold call that would add one more waits for the first."""
-
-
-class _Stopwatch:
-    """Times phases that follow each other."""
-
-    def __init__(self) -> None:
-        self.started = self._last = time.perf_counter()
-
-    def lap(self) -> float:
-        """Return the milliseconds since the last lap."""
-        now = time.perf_counter()
-        lap, self._last = (now - self._last) * 1000, now
-        return lap
-
-    @property
-    def total(self) -> float:
-        """Milliseconds since the start."""
-        return (time.perf_counter() - self.started) * 1000
 
 
 class Orchestrator:
@@ -133,6 +116,11 @@ class Orchestrator:
         next call is cold again. Raises SettingsError for a limit that cannot be, SeussError when
         the platform fails.
         """
+        if path is Path.HOT:
+            raise SettingsError(
+                "The path hot needs contexts that stay idle, which a machine per invocation has "
+                "not. Choose the isolation uc."
+            )
         limit = self._node.settings.timeout_s
         if timeout_s is not None:
             limit = checked_timeout(timeout_s)
@@ -141,13 +129,13 @@ class Orchestrator:
                 return await self._booted(function, args, limit)
         base = await self._node.base()
         with self._node.traffic.request():
-            watch = _Stopwatch()
+            watch = Stopwatch()
             tail = None if path is Path.COLD else await self._find_tail(base, function)
             if tail is None and path is Path.WARM:
                 first = await self._cold(base, function, None, limit, watch)
                 if first.error is not None:
                     return replace(first, path=Path.WARM)
-                watch = _Stopwatch()
+                watch = Stopwatch()
                 tail = await self._find_tail(base, function)
             if tail is None:
                 return await self._cold(base, function, args, limit, watch)
@@ -156,7 +144,7 @@ class Orchestrator:
     async def _booted(
         self, function: Function, args: Mapping[str, Any], limit_s: float
     ) -> Invocation:
-        watch = _Stopwatch()
+        watch = Stopwatch()
         machine = self._node.unbooted()
         try:
             await machine.start()
@@ -182,7 +170,7 @@ class Orchestrator:
         function: Function,
         args: Mapping[str, Any] | None,
         limit_s: float,
-        watch: _Stopwatch,
+        watch: Stopwatch,
     ) -> Invocation:
         """Import, capture, and run with `args`; None leaves the run out."""
         looking = watch.lap()
@@ -222,7 +210,7 @@ class Orchestrator:
         tail: Tail,
         args: Mapping[str, Any],
         limit_s: float,
-        watch: _Stopwatch,
+        watch: Stopwatch,
     ) -> Invocation:
         looking = watch.lap()
         async with self._taken(base.waiting) as (ready, pooled):
@@ -238,7 +226,7 @@ class Orchestrator:
     def _answer(
         self,
         path: Path,
-        watch: _Stopwatch,
+        watch: Stopwatch,
         phases: Phases,
         instance: Instance,
         outcome: dict[str, Any] | InvocationError,

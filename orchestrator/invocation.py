@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from orchestrator.paths import Path
+from orchestrator.settings import Isolation
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Phases:
     """Starting the QEMU process; 0 when the pool had started it ahead."""
     restore: float | None = None
     """From the snapshot's stream to a guest that runs and is synchronised; for booted: the boot."""
+    deploy: float | None = None
+    """Making a context from a snapshot, where that is not part of the next phase."""
     import_: float | None = None
     """Loading the function: unpack, compile, import."""
     capture: float | None = None
@@ -24,7 +27,7 @@ class Phases:
     """From sending the arguments to the whole answer."""
 
     def to_json(self) -> dict[str, float | None]:
-        """Return the phases by their names in JSON: spawn, restore, import, capture, run."""
+        """Return the phases by their names in JSON, where `import_` is `import`."""
         return {entry.name.rstrip("_"): getattr(self, entry.name) for entry in fields(self)}
 
 
@@ -62,6 +65,7 @@ class Invocation:
     snapshot: str | None = None
     """The snapshot it started from or, when cold, the function's snapshot taken on the way."""
     pooled: bool = False
+    isolation: Isolation = "vm"
 
     def __post_init__(self) -> None:
         if (self.result is None) == (self.error is None):
@@ -74,7 +78,7 @@ class Invocation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the invocation as the object that `seuss invoke --json` prints, one a line."""
-        answer: dict[str, Any] = {"path": self.path.value}
+        answer: dict[str, Any] = {"path": self.path.value, "isolation": self.isolation}
         if self.error is None:
             answer["result"] = self.result
         else:

@@ -23,6 +23,7 @@ from orchestrator.console import Console
 from orchestrator.errors import MachineError
 from orchestrator.process import dying_with_this
 from orchestrator.ram import RamFile
+from orchestrator.shared_memory import SharedMemory
 
 Result = TypeVar("Result")
 
@@ -47,7 +48,9 @@ class Machine:
 
     Args:
         hardware: what the guest sees.
-        ram: file that guest memory starts from, shared and never written; None for empty memory.
+        ram: file that guest memory starts from, shared and never written, or that is guest memory
+            itself; None for empty memory.
+        region: memory that the guest sees behind its own and cannot write.
         kernel: guest image to boot; None when the machine's state will come in.
         append: the kernel's command line.
         incoming: whether the machine waits for a migration stream on `stream`.
@@ -58,7 +61,8 @@ class Machine:
         self,
         hardware: Hardware,
         *,
-        ram: RamFile | None = None,
+        ram: RamFile | SharedMemory | None = None,
+        region: SharedMemory | None = None,
         kernel: pathlib.Path | None = None,
         append: str = "",
         incoming: bool = False,
@@ -69,6 +73,7 @@ class Machine:
         self.spawn_ms = 0.0
         """Milliseconds from the start of the process to its answer over QMP."""
         self._ram = ram
+        self._region = region
         self._kernel = kernel
         self._append = append
         self._incoming = incoming
@@ -247,6 +252,9 @@ class Machine:
                 console=console_far.fileno(),
                 debug=debug_far.fileno(),
                 ram=None if self._ram is None else self._ram.fd,
+                ram_shared=isinstance(self._ram, SharedMemory),
+                region=None if self._region is None else self._region.fd,
+                region_size=0 if self._region is None else self._region.size,
                 incoming=None if incoming_far is None else incoming_far.fileno(),
             )
             self.command = command_line(

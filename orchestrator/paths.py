@@ -16,3 +16,5 @@ class Path(StrEnum):
     """The base snapshot: import the function, capture its snapshot, run it."""
     WARM = "warm"
     """The function's snapshot: run it."""
+    HOT = "hot"
+    """An idle context that has the function loaded: run it. Only uc isolation keeps those."""

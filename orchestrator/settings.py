@@ -12,6 +12,7 @@ from snapshot_store import default_root
 
 Accelerator = Literal["auto", "kvm", "tcg"]
 Machine = Literal["microvm", "q35"]
+Isolation = Literal["vm", "uc"]
 
 MIN_MEMORY_MIB = 64
 
@@ -35,6 +36,8 @@ class Settings:
     store: pathlib.Path = field(default_factory=default_root)
     accelerator: Accelerator = "auto"
     machine: Machine = "microvm"
+    isolation: Isolation = "vm"
+    """What separates invocations: a machine each, or a unikernel context each in one machine."""
     memory_mib: int = 128
     pool_size: int = 2
     ao: bool = True
@@ -47,6 +50,8 @@ class Settings:
             raise SettingsError(_choice("accelerator", self.accelerator, get_args(Accelerator)))
         if self.machine not in get_args(Machine):
             raise SettingsError(_choice("machine", self.machine, get_args(Machine)))
+        if self.isolation not in get_args(Isolation):
+            raise SettingsError(_choice("isolation", self.isolation, get_args(Isolation)))
         if self.memory_mib < MIN_MEMORY_MIB:
             raise SettingsError(
                 f"{self.memory_mib} MiB of memory are too little for the image. "

@@ -19,6 +19,7 @@ from orchestrator.function import Function
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
 from orchestrator.settings import Settings, checked_timeout
+from orchestrator.uc_dispatcher import UcDispatcher
 
 
 def json_object(context: click.Context, param: click.Parameter, value: str) -> dict[str, Any]:
@@ -98,12 +99,13 @@ def invoke(
       booted  boot the image, start the interpreter, import the function
       cold    start from the base snapshot, import the function, capture its snapshot
       warm    start from the function's snapshot
-      auto    warm if there is a snapshot, else cold
+      hot     run in an idle context of the function (--isolation uc only)
+      auto    the last of these that is possible
 
     \b
-    With --json each line has: path, result or error (kind, message, traceback), stdout,
-    stderr, latency_ms, phases in ms (spawn, restore, import, capture, run; null where the
-    path has no such phase), pooled, snapshot, accelerator.
+    With --json each line has: path, isolation, result or error (kind, message, traceback), stdout,
+    stderr, latency_ms, phases in ms (spawn, restore, deploy, import, capture, run; null
+    where the path has no such phase), pooled, snapshot, accelerator.
 
     The exit status is 1 if any invocation gave an error; the others are made all the same.
     """
@@ -129,7 +131,8 @@ async def _invoke_all(
     pool = min(settings.pool_size, 1)
     latencies: list[float] = []
     failed = 0
-    async with Orchestrator(replace(settings, pool_size=pool)) as orchestrator:
+    dispatcher = UcDispatcher if settings.isolation == "uc" else Orchestrator
+    async with dispatcher(replace(settings, pool_size=pool)) as orchestrator:
         if path is not Path.BOOTED:
             async with progress.activity("taking the base snapshot, once for this image"):
                 await orchestrator.ensure_base()

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import click
 
-from orchestrator.settings import Accelerator, Machine, Settings, default_image
+from orchestrator.settings import Accelerator, Isolation, Machine, Settings, default_image
 from snapshot_store import default_root
 
 Command = Callable[..., Any]
@@ -22,7 +22,17 @@ store_option = click.option(
     help="Folder of the snapshot store; made when missing.",
 )
 
+MEMORY_MIB: dict[Isolation, int] = {"vm": Settings.memory_mib, "uc": 512}
+"""Memory when none is asked for: a node holds many contexts."""
+
 _SETTINGS = [
+    click.option(
+        "--isolation",
+        type=click.Choice(get_args(Isolation)),
+        default="vm",
+        show_default=True,
+        help="A machine per invocation, or a unikernel context each in one machine.",
+    ),
     click.option(
         "--accelerator",
         type=click.Choice(get_args(Accelerator)),
@@ -40,8 +50,8 @@ _SETTINGS = [
     click.option(
         "--memory",
         type=int,
-        default=Settings.memory_mib,
-        show_default=True,
+        default=None,
+        show_default=", ".join(f"{mib} for {name}" for name, mib in MEMORY_MIB.items()),
         metavar="MIB",
         help="The guest's memory in MiB.",
     ),
@@ -71,9 +81,10 @@ def settings_options(command: Command) -> Command:
     @functools.wraps(command)
     def wrapped(
         *,
+        isolation: Isolation,
         accelerator: Accelerator,
         machine: Machine,
-        memory: int,
+        memory: int | None,
         pool: int,
         no_ao: bool,
         image: pathlib.Path,
@@ -83,9 +94,10 @@ def settings_options(command: Command) -> Command:
         settings = Settings(
             image=image,
             store=store,
+            isolation=isolation,
             accelerator=accelerator,
             machine=machine,
-            memory_mib=memory,
+            memory_mib=MEMORY_MIB[isolation] if memory is None else memory,
             pool_size=pool,
             ao=not no_ao,
         )

@@ -24,13 +24,21 @@ def test_result_as_json() -> None:
     assert invocation.ok
     assert json.loads(json.dumps(invocation.to_json())) == {
         "path": "warm",
+        "isolation": "vm",
         "result": {"n": 1},
         "stdout": "hello\n",
         "stderr": "",
         "stdout_truncated": False,
         "stderr_truncated": False,
         "latency_ms": 3.5,
-        "phases": {"spawn": 0.0, "restore": 2.0, "import": None, "capture": None, "run": 1.0},
+        "phases": {
+            "spawn": 0.0,
+            "restore": 2.0,
+            "deploy": None,
+            "import": None,
+            "capture": None,
+            "run": 1.0,
+        },
         "pooled": True,
         "snapshot": "0123456789abcdef",
         "accelerator": "tcg",

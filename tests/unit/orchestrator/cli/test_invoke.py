@@ -67,7 +67,7 @@ def test_arguments_from_a_file(runner: CliRunner, hello: str, tmp_path: pathlib.
         (["--arg", "{"], "this is no JSON"),
         (["--arg", "[1]"], "are a JSON object"),
         (["--arg", "@absent.json"], "cannot read absent.json"),
-        (["--path", "hot"], "'hot' is not one of"),
+        (["--path", "frozen"], "'frozen' is not one of"),
         (["--timeout", "0"], "0.0"),
         (["--timeout", "nan"], "A timeout of nan s cannot be"),
         (["--timeout", "1e300"], "at most 86400 s"),

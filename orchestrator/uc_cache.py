@@ -1,0 +1,94 @@
+"""What a node keeps for later requests: idle contexts by function, and functions' snapshots."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict, deque
+
+
+class IdleContexts:
+    """Idle UCs, each with a function loaded; the least recently used go first.
+
+    Args:
+        per_function: most UCs kept of one function.
+        in_all: most UCs kept.
+    """
+
+    def __init__(self, per_function: int, in_all: int) -> None:
+        self._per_function = per_function
+        self._in_all = in_all
+        self._functions: OrderedDict[int, str] = OrderedDict()
+        self._contexts: dict[str, deque[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+    def add(self, function: str, context: int) -> list[int]:
+        """Keep a UC; return those to be ended for it, which may be itself."""
+        self._functions[context] = function
+        self._contexts.setdefault(function, deque()).append(context)
+        surplus = []
+        while len(self._contexts.get(function, ())) > self._per_function:
+            surplus.append(self._contexts[function][0])
+            self.forget(surplus[-1])
+        while len(self._functions) > self._in_all:
+            surplus += self.pop_oldest(1)
+        return surplus
+
+    def take(self, function: str) -> int | None:
+        """Return the function's UC that was used last, no longer kept; None if there is none."""
+        kept = self._contexts.get(function)
+        if not kept:
+            return None
+        context = kept[-1]
+        self.forget(context)
+        return context
+
+    def forget(self, context: int) -> None:
+        """Keep this UC no longer, if it was kept."""
+        function = self._functions.pop(context, None)
+        if function is None:
+            return
+        kept = self._contexts[function]
+        kept.remove(context)
+        if not kept:
+            del self._contexts[function]
+
+    def pop_oldest(self, count: int) -> list[int]:
+        """Return up to `count` UCs that were unused longest; they are no longer kept."""
+        oldest = list(itertools.islice(self._functions, count))
+        for context in oldest:
+            self.forget(context)
+        return oldest
+
+
+class FunctionSnapshots:
+    """Function snapshots inside a node by function, the least recently used first."""
+
+    def __init__(self) -> None:
+        self._numbers: OrderedDict[str, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def find(self, function: str) -> int | None:
+        """Return the function's snapshot, and note that it was used."""
+        number = self._numbers.get(function)
+        if number is not None:
+            self._numbers.move_to_end(function)
+        return number
+
+    def put(self, function: str, number: int) -> int | None:
+        """Keep a snapshot; return the one that it replaces."""
+        replaced = self._numbers.pop(function, None)
+        self._numbers[function] = number
+        return replaced
+
+    def forget(self, function: str, number: int) -> None:
+        """Keep a snapshot no longer, if it is still the function's."""
+        if self._numbers.get(function) == number:
+            del self._numbers[function]
+
+    def pop_oldest(self, count: int) -> list[int]:
+        """Return up to `count` snapshots that were unused longest; they are no longer kept."""
+        return [self._numbers.popitem(last=False)[1] for _ in range(min(count, len(self)))]
