@@ -5,14 +5,18 @@ from __future__ import annotations
 import pathlib
 import secrets
 import time
+from collections.abc import Sequence
 
 import click
 
+from experiments import density as density_experiment
+from experiments import density_report
 from experiments import latency as latency_experiment
 from experiments import report as reports
+from experiments.plots import density as density_plot
 from experiments.plots import latency as latency_plot
 from experiments.recording import Recording
-from experiments.requirements import check
+from experiments.requirements import Check, check
 from orchestrator.cli import progress
 from orchestrator.cli.options import settings_options
 from orchestrator.settings import Settings
@@ -61,8 +65,50 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
     click.echo(f"latency: {rounds} rounds, results go to {folder}", err=True)
-    recording = progress.run(latency_experiment.run(plan, folder, _Bars()))
+    recording = progress.run(latency_experiment.run(plan, folder, _Bars("latency")))
     _write_results(recording, folder)
+
+
+@run.command()
+@click.option(
+    "--most",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="until the node's memory is used",
+    metavar="N",
+    help="Stop after N contexts.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder for the results.  [default: results/<time>]",
+)
+@click.option("--seed", type=int, help="Seed of the choice of contexts.  [default: a random one]")
+@settings_options
+def density(most: int, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+    """Idle contexts of NOP that one node holds; needs --isolation uc. --memory sets its size.
+
+    \b
+    Writes into the folder:
+      density.json  memory and time while the node fills, guest time of each deploy
+      density.csv   memory and time as rows
+      density.png, density.pdf
+      density.md    the promises with verdicts, our figures beside the paper's
+    """
+    if settings.isolation != "uc":
+        raise click.BadParameter(
+            "only contexts are counted here; give --isolation uc", param_hint="--isolation"
+        )
+    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    plan = density_experiment.Plan(settings, most, seed)
+    click.echo(f"density: a node of {settings.memory_mib} MiB, results go to {folder}", err=True)
+    record = progress.run(density_experiment.run(plan, folder, _Bars("density")))
+    (folder / "density.md").write_text(density_report.render(record), encoding="utf-8")
+    density_plot.draw(record, folder)
+    _say(density_report.check(record))
+    click.echo(folder / "density.md")
 
 
 @experiments.command()
@@ -95,7 +141,8 @@ def _make_folder(folder: pathlib.Path) -> None:
 class _Bars:
     """Shows what the experiment reports: a bar for each stage, on a terminal only."""
 
-    def __init__(self) -> None:
+    def __init__(self, experiment: str) -> None:
+        self._experiment = experiment
         self._steps = 0
         self._bar = progress.Progress("", 0)
 
@@ -103,7 +150,7 @@ class _Bars:
         if steps != self._steps:
             self._bar.close()
             self._steps = steps
-            self._bar = progress.Progress("latency", steps)
+            self._bar = progress.Progress(self._experiment, steps)
         self._bar.show(done, label)
         if done + 1 == steps:
             self._bar.close()
@@ -112,8 +159,12 @@ class _Bars:
 def _write_results(recording: Recording, folder: pathlib.Path) -> None:
     (folder / "report.md").write_text(reports.render(recording), encoding="utf-8")
     latency_plot.draw(recording, folder)
-    for item in check(recording):
+    _say(check(recording))
+    click.echo(folder / "report.md")
+
+
+def _say(checks: Sequence[Check]) -> None:
+    for item in checks:
         measured = "not measured" if item.value is None else f"{item.value:.3g} {item.unit}"
         verdict = {True: "pass", False: "FAIL", None: "-"}[item.passed]
         click.echo(f"{verdict:4} {item.promise}: {measured} (at most {item.limit:g} {item.unit})")
-    click.echo(folder / "report.md")

@@ -131,8 +131,8 @@ class Recording:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write latency.json and latency.csv; a run that is cut off keeps the last whole files."""
-        _replace(folder / "latency.json", json.dumps(self.to_json(), indent=1) + "\n")
-        _replace(folder / "latency.csv", _csv_text(self.samples))
+        write_whole(folder / "latency.json", json.dumps(self.to_json(), indent=1) + "\n")
+        write_whole(folder / "latency.csv", _csv_text(self.samples))
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON object; `from_json` takes it back."""
@@ -177,7 +177,8 @@ def _csv_text(samples: Iterable[Sample]) -> str:
     return text.getvalue()
 
 
-def _replace(path: pathlib.Path, text: str) -> None:
+def write_whole(path: pathlib.Path, text: str) -> None:
+    """Write a file that is whole at any time, whatever cuts the run off."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from experiments import papers
+from experiments.markdown import table
 from experiments.recording import PHASES, Cell, Recording
 from experiments.requirements import MEGABYTE, PAGE_BYTES, Check, check
 from experiments.summary import ratio_of_medians, summarise
@@ -93,7 +94,7 @@ def _promises(checks: Sequence[Check]) -> str:
         )
         for item in checks
     ]
-    return _table(("promise", "limit", "measured", "verdict", "how"), rows)
+    return table(("promise", "limit", "measured", "verdict", "how"), rows)
 
 
 def _latencies(recording: Recording) -> str:
@@ -121,7 +122,7 @@ def _latencies(recording: Recording) -> str:
                 )
             )
     head = ("function", "path", "median", "10 % to 90 %", "against booted", "n", "note")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _phases(recording: Recording) -> str:
@@ -135,7 +136,7 @@ def _phases(recording: Recording) -> str:
             values = recording.phase(cell, name)
             row.append(f"{summarise(values).median:.2f}" if values else "-")
         rows.append((*row, f"{summarise(recording.latencies(cell)).median:.2f}"))
-    return _table(("path", *PHASES, "whole"), rows)
+    return table(("path", *PHASES, "whole"), rows)
 
 
 def _papers(recording: Recording) -> str:
@@ -150,7 +151,7 @@ def _papers(recording: Recording) -> str:
         ours = None if size is None else size.stored_pages * PAGE_BYTES / MEGABYTE
         rows.append(_beside(papers.find("Table 1", metric), ours))
     head = ("figure", "ours", "paper", "ours / paper", "status", "source")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _beside(figure: papers.PaperFigure, ours: float | None) -> tuple[str, ...]:
@@ -167,7 +168,7 @@ def _beside(figure: papers.PaperFigure, ours: float | None) -> tuple[str, ...]:
 def _environment(recording: Recording) -> str:
     facts = dict(recording.environment)
     facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["started"]))
-    return _table(("fact", "value"), [(name, str(value)) for name, value in facts.items()])
+    return table(("fact", "value"), [(name, str(value)) for name, value in facts.items()])
 
 
 def _problems(recording: Recording) -> str:
@@ -177,16 +178,3 @@ def _problems(recording: Recording) -> str:
         for sample in recording.failures()
     ]
     return "\n".join(lines)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [_row(head), _row(["---"] * len(head)), *(_row(row) for row in rows)]
-    return "\n".join(lines)
-
-
-def _row(values: Sequence[str]) -> str:
-    return "| " + " | ".join(_cell(value) for value in values) + " |"
-
-
-def _cell(value: str) -> str:
-    return value.replace("|", "\\|").replace("\n", " ")

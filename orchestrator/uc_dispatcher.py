@@ -14,9 +14,9 @@ from orchestrator.answers import encode_arguments
 from orchestrator.command_line import Hardware
 from orchestrator.errors import ProtocolError
 from orchestrator.function import Function
+from orchestrator.image import image_digest
 from orchestrator.invocation import Invocation, InvocationError, Phases
 from orchestrator.multiplexer import Reply
-from orchestrator.image import image_digest
 from orchestrator.node import PROBE_NAME
 from orchestrator.paths import Path
 from orchestrator.settings import Settings, checked_timeout

@@ -1,0 +1,215 @@
+"""The density experiment: idle contexts of one function until a node's memory is used.
+
+Answers SEUSS's Table 3 (cache density and creation rate). Contexts (UCs) are deployed from NOP's
+function snapshot; then a random 1 % of them must answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pathlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from experiments import environment
+from experiments.recording import write_whole
+from experiments.workloads import NOP
+from orchestrator.errors import CaptureError
+from orchestrator.invocation import InvocationError
+from orchestrator.settings import Settings
+from orchestrator.uc_dispatcher import UcDispatcher
+from orchestrator.uc_node import UcNode
+from orchestrator.wire import SNAPSHOT, Frame
+from snapshot_store.pageset import PAGE_SIZE
+
+FORMAT = 1
+IN_FLIGHT = 32
+"""Deploys asked for before the first is answered: the node never waits for the host."""
+STEP = 256
+"""UCs between two looks at the node's memory."""
+SPARE_PART = 50
+"""One part in this many of the memory is left free, for the requests that follow."""
+ANSWERED_PART = 100
+"""One UC in this many answers a request."""
+LIMIT_S = 60.0
+SETTLED_S = 0.1
+GUESSED_FRAMES = 100
+"""What one UC may take at most, when the next wave's size is chosen."""
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, steps done, and steps in all."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: settings of the node, most UCs (0: no bound), seed of the choice of UCs."""
+
+    settings: Settings
+    most: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """The node while it fills: UCs there, seconds since the first was asked for, free frames."""
+
+    contexts: int
+    seconds: float
+    free_frames: int
+
+
+@dataclass
+class Density:
+    """The record of a run."""
+
+    environment: dict[str, Any]
+    seed: int
+    node_mib: int
+    free_before: int = 0
+    """Free frames of 4 KiB with the function's snapshot taken and no UC."""
+    free_after: int = 0
+    """Free frames when all UCs are idle."""
+    points: list[Point] = field(default_factory=list)
+    deploy_ns: list[int] = field(default_factory=list)
+    """Guest time of each deploy, by the guest's clock."""
+    stopped_by: str = ""
+    asked: int = 0
+    """UCs that got a request at the end."""
+    right: int = 0
+    wrong: list[str] = field(default_factory=list)
+    free_end: int = 0
+    """Free frames when those had answered."""
+
+    @property
+    def contexts(self) -> int:
+        """Idle UCs created."""
+        return self.points[-1].contexts if self.points else 0
+
+    @property
+    def frames_each(self) -> float | None:
+        """Frames that one idle UC takes of the node, with all that the kernel keeps for it."""
+        if not self.contexts:
+            return None
+        return (self.free_before - self.free_after) / self.contexts
+
+    @property
+    def rate(self) -> float | None:
+        """UCs created per second, until they all were idle."""
+        return self.contexts / self.points[-1].seconds if self.contexts else None
+
+    def save(self, folder: pathlib.Path) -> None:
+        """Write density.json and density.csv."""
+        record = {"experiment": "density", "format": FORMAT} | asdict(self)
+        write_whole(folder / "density.json", json.dumps(record, indent=1) + "\n")
+        lines = ["contexts,seconds,free_frames"]
+        lines += [f"{each.contexts},{each.seconds:.3f},{each.free_frames}" for each in self.points]
+        write_whole(folder / "density.csv", "\n".join(lines) + "\n")
+
+    @classmethod
+    def load(cls, folder: pathlib.Path) -> Self:
+        """Read density.json of a results folder; OSError or ValueError if it cannot be read."""
+        record = json.loads((folder / "density.json").read_text(encoding="utf-8"))
+        if record.pop("experiment", None) != "density" or record.pop("format", None) != FORMAT:
+            raise ValueError(f"this is no record of the density experiment in format {FORMAT}")
+        record["points"] = [Point(**point) for point in record["points"]]
+        return cls(**record)
+
+
+async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Density:
+    """Fill a node, have some UCs answer, and return the record, saved in `folder`.
+
+    Raises SeussError when the node cannot be started or ends.
+    """
+    facts = await environment.collect(plan.settings)
+    record = Density(facts.to_json(), plan.seed, plan.settings.memory_mib)
+    async with UcDispatcher(plan.settings) as dispatcher:
+        life = await dispatcher.life()
+        node = life.node
+        snapshot = await _function_snapshot(node, life.base)
+        record.free_before = await _settled(node)
+        contexts = await _fill(node, snapshot, plan.most, record, report)
+        record.save(folder)
+        chosen = random.Random(plan.seed).sample(
+            contexts, min(len(contexts), max(1, len(contexts) // ANSWERED_PART))
+        )
+        for done, context in enumerate(chosen):
+            report("asking", done, len(chosen))
+            record.asked += 1
+            reply = await node.invoke(context, json.dumps(NOP.arguments).encode(), LIMIT_S)
+            if isinstance(reply.answer, Frame) and reply.answer.json() == NOP.expected():
+                record.right += 1
+            else:
+                record.wrong.append(f"context {context}: {reply.answer}")
+        record.free_end = await node.free_frames()
+    record.save(folder)
+    return record
+
+
+async def _function_snapshot(node: UcNode, base: int) -> int:
+    """Import NOP and capture it; nothing else of it stays."""
+    loaded = await node.load(SNAPSHOT | base, NOP.function(), LIMIT_S)
+    if loaded.error is not None:
+        raise CaptureError(f"NOP cannot be imported: {loaded.error.message}")
+    captured = await node.capture(loaded.context)
+    await node.end(loaded.context)
+    return captured.snapshot
+
+
+async def _fill(
+    node: UcNode, snapshot: int, most: int, record: Density, report: Report
+) -> list[int]:
+    contexts: list[int] = []
+    total = node.hardware.memory // PAGE_SIZE
+    spare = total // SPARE_PART
+    free = record.free_before
+    started = time.monotonic()
+    while not record.stopped_by:
+        # The last waves are small, so that no UC takes what the requests need that follow.
+        room = max(1, (free - spare) // GUESSED_FRAMES)
+        left = most - len(contexts) if most else room
+        refusals = await _wave(node, snapshot, min(STEP, room, left), contexts, record)
+        last = bool(refusals) or len(contexts) == most or room < 4 * STEP
+        free = await (_settled(node) if last else node.free_frames())
+        record.points.append(Point(len(contexts), time.monotonic() - started, free))
+        report("creating contexts", total - free, total)
+        if refusals:
+            record.stopped_by = refusals[0]
+        elif free <= spare:
+            record.stopped_by = f"1/{SPARE_PART} of the memory left, kept for requests"
+        elif len(contexts) == most:
+            record.stopped_by = "as many as asked for"
+    record.free_after = await _settled(node)
+    return contexts
+
+
+async def _wave(
+    node: UcNode, snapshot: int, count: int, contexts: list[int], record: Density
+) -> list[str]:
+    """Deploy `count` UCs, many at a time; return what was said to those that were refused."""
+    left = iter(range(count))
+    refusals: list[str] = []
+
+    async def deploy() -> None:
+        for _ in left:
+            deployed = await node.deploy(snapshot)
+            if isinstance(deployed, InvocationError):
+                refusals.append(f"{deployed.kind}: {deployed.message}")
+                return
+            contexts.append(deployed[0])
+            record.deploy_ns.append(deployed[1])
+
+    await asyncio.gather(*(deploy() for _ in range(IN_FLIGHT)))
+    return refusals
+
+
+async def _settled(node: UcNode) -> int:
+    """Return the free frames once they no longer change: UCs that were begun are idle."""
+    free, last = await node.free_frames(), -1
+    while free != last:
+        await asyncio.sleep(SETTLED_S)
+        free, last = await node.free_frames(), free
+    return free
