@@ -25,6 +25,7 @@ experiments: image ## Run the experiment suite; figures and report go to results
 	@$(BIN)/seuss experiments run latency
 
 test: lint test-host test-python ## Run every test: lint, C++ on the host, bootable images, Python with real QEMU
+	@echo 'make test: lint, C++ and Python tests all passed'
 
 test-python: image ## Run all that pytest runs: unit, bootable images, integration with real QEMU, faults
 	@$(BIN)/pytest
@@ -65,6 +66,6 @@ $(BUILD)/.debian-packages: .ci/debian-packages.txt .ci/install-debian-packages
 
 $(VENV)/.ready: setup.cfg pyproject.toml | $(BUILD)/.debian-packages
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]' || \
+	@$(BIN)/pip install -qq --disable-pip-version-check --editable '.[test]' || \
 	  { echo 'Could not install the Python packages of setup.cfg. Check the network and pip'"'"'s settings, then run make setup again.' >&2; exit 1; }
 	@touch $@

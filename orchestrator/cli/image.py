@@ -35,7 +35,15 @@ def build(jobs: int) -> None:
             "this installation is none. Clone the repository and run `make image` there."
         )
     product = CHECKOUT / "build"
-    command = ["make", f"--jobs={jobs}", "-C", str(source), f"BUILD={product}", "all"]
+    command = [
+        "make",
+        "--no-print-directory",
+        f"--jobs={jobs}",
+        "-C",
+        str(source),
+        f"BUILD={product}",
+        "all",
+    ]
     try:
         status = subprocess.run(command, check=False).returncode
     except FileNotFoundError as error:
