@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -17,13 +18,16 @@ from orchestrator.function import Function
 from orchestrator.image import image_digest
 from orchestrator.invocation import Invocation, InvocationError, Phases
 from orchestrator.multiplexer import Reply
-from orchestrator.node import PROBE_NAME
+from orchestrator.node import PROBE_NAME, RUNTIME
 from orchestrator.paths import Path
 from orchestrator.settings import Settings, checked_timeout
+from orchestrator.shared_region import SharedRegion
 from orchestrator.stopwatch import Stopwatch
 from orchestrator.uc_life import Life
 from orchestrator.uc_node import ORDER_DEADLINE_S, UcNode
+from orchestrator.uc_store import StoredContexts, context_facts
 from orchestrator.wire import SNAPSHOT, Frame
+from snapshot_store import SnapshotStore
 
 logger = logging.getLogger(__name__)
 
@@ -46,17 +50,29 @@ class UcDispatcher:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.hardware: Hardware
+        self._store: SnapshotStore
+        self._stored: StoredContexts
+        self._region: SharedRegion | None = None
         self._life: Life | None = None
         self._one_life = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         settings = self.settings
-        await asyncio.to_thread(image_digest, settings.image)
+        image = await asyncio.to_thread(image_digest, settings.image)
         chosen = await accelerator.choose(
             settings.accelerator, settings.image.with_name(PROBE_NAME)
         )
         logger.info("accelerator: %s", chosen.reason)
         self.hardware = Hardware(chosen, settings.machine, settings.memory_mib)
+        facts = context_facts(self.hardware.facts(await accelerator.qemu_version()))
+        # Not in a thread: a cancellation would leave a store behind that nobody closes.
+        self._store = SnapshotStore(settings.store)
+        region = SharedRegion()
+        self._region = region if region.fits(self.hardware) else None
+        if self._region is None:
+            region.close()
+            logger.warning("a node of this size cannot share snapshots, and takes none in")
+        self._stored = StoredContexts(self._store, image, RUNTIME, facts, settings.ao, self._region)
         return self
 
     async def __aexit__(
@@ -66,8 +82,13 @@ class UcDispatcher:
         trace: TracebackType | None,
     ) -> None:
         life, self._life = self._life, None
-        if life is not None:
-            await life.close()
+        try:
+            if life is not None:
+                await life.close()
+        finally:
+            if self._region is not None:
+                self._region.close()
+            self._store.close()
 
     @property
     def accelerator(self) -> str:
@@ -120,7 +141,8 @@ class UcDispatcher:
         if isinstance(arguments, InvocationError):
             return request.answer(path, Reply(arguments, 0))
         try:
-            return await self._choose(request, arguments, path)
+            with life.traffic.request():
+                return await self._choose(request, arguments, path)
         finally:
             if request.reply.error is not None and request.reply.error.kind == "timeout":
                 await self._check(life)
@@ -136,6 +158,8 @@ class UcDispatcher:
         context = life.idle.take(function.id) if path is Path.HOT else None
         if context is None:
             snapshot = life.snapshots.find(function.id)
+            if snapshot is None:
+                snapshot = await request.bring_in()
             if snapshot is None:
                 first = await request.cold(None)
                 snapshot = life.snapshots.find(function.id)
@@ -159,20 +183,25 @@ class UcDispatcher:
             if snapshot is not None:
                 return await request.warm(snapshot, arguments)
             imported = life.importing.get(function)
-            if imported is None:
+            if imported is not None:
+                await imported.wait()
+                continue
+            snapshot = await request.bring_in()
+            if snapshot is None:
                 return await request.cold(arguments)
-            await imported.wait()
+            return await request.warm(snapshot, arguments)
 
     async def _begin(self) -> Life:
         started: list[Life] = []
         node = UcNode(
             self.hardware,
             self.settings.image,
+            self._region,
             lambda context: started[0].idle.forget(context) if started else None,
         )
         await node.start()
         try:
-            started.append(await Life.begin(node, self.settings.ao))
+            started.append(await Life.begin(node, self._stored, self.settings.ao))
         except BaseException:
             await node.close()
             raise
@@ -215,11 +244,31 @@ class _Request:
         self.life.node.end_soon(context)
         return self.answer(Path.BOOTED, reply)
 
+    async def bring_in(self) -> int | None:
+        """Take the function's snapshot in from the store; return its number, if there is one."""
+        if self.function.id not in self.life.known:
+            return None
+        with self._first():
+            number = await self.life.bring_in(self.function)
+        self._phases = replace(self._phases, restore=self._watch.lap())
+        return number
+
+    @contextlib.contextmanager
+    def _first(self) -> Iterator[None]:
+        """Have other calls of the function wait for what this one makes."""
+        importing, name = self.life.importing, self.function.id
+        mine = importing.setdefault(name, asyncio.Event())
+        try:
+            yield
+        finally:
+            mine.set()
+            if importing.get(name) is mine:
+                del importing[name]
+
     async def cold(self, arguments: bytes | None) -> Invocation:
         """Deploy from the base, import, capture, run with `arguments`; None leaves the run out."""
-        life, name = self.life, self.function.id
-        mine = life.importing.setdefault(name, asyncio.Event())
-        try:
+        life = self.life
+        with self._first():
             loaded = await self._deployed(
                 lambda: life.node.load(SNAPSHOT | life.base, self.function, self._limit_s)
             )
@@ -236,10 +285,6 @@ class _Request:
             captured = await self._on(context, capture)
             self._phases = replace(self._phases, capture=self._watch.lap())
             self._keep_snapshot(captured)
-        finally:
-            mine.set()
-            if life.importing.get(name) is mine:
-                del life.importing[name]
         reply = loaded
         if running is not None:
             reply = await self._on(context, running)
@@ -267,6 +312,7 @@ class _Request:
         """Return the invocation's outcome."""
         self.reply = reply
         latency = self._watch.total
+        known = self.life.known.get(self.function.id)
         result, error = None, reply.error
         if isinstance(reply.answer, Frame):
             try:
@@ -285,6 +331,7 @@ class _Request:
             stderr=reply.stderr.text,
             stdout_truncated=reply.stdout.truncated,
             stderr_truncated=reply.stderr.truncated,
+            snapshot=None if known is None else known.id,
             isolation="uc",
         )
 
@@ -312,7 +359,7 @@ class _Request:
     def _keep_snapshot(self, captured: Reply) -> None:
         if captured.error is None:
             number = self.life.node.captured(captured).snapshot
-            self.life.keep_snapshot(self.function.id, number)
+            self.life.keep_captured(self.function, number)
         else:
             logger.warning(
                 "%s was not captured: %s: %s",

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Coroutine
 from typing import Self
 
 from orchestrator.errors import CaptureError
+from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
 from orchestrator.multiplexer import Reply
 from orchestrator.node import BOOT_DEADLINE_S, REHEARSAL, REHEARSALS
+from orchestrator.pool import Traffic
 from orchestrator.uc_cache import FunctionSnapshots, IdleContexts
 from orchestrator.uc_node import UC_MEMORY_PART, UcNode
+from orchestrator.uc_store import StoredContexts, export
 from orchestrator.wire import SNAPSHOT
-from snapshot_store.pageset import PAGE_SIZE
+from snapshot_store import PAGE_SIZE, Level, Manifest, SeussError
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +29,10 @@ FREED_AT_ONCE = 8
 """Share of the idle UCs (one in this many) that is ended when memory is short."""
 CHECK_PAUSE_S = 0.05
 """Least time between two looks at the node's free memory."""
+STORE_PAUSE_S = 0.01
+"""A function's snapshot is stored when no request came for so long."""
+LONGEST_WAIT_S = 1.0
+"""It is stored at last when no such pause came for so long."""
 REHEARSAL_ARGUMENTS = b'{"rehearsal": [1, "two", null]}'
 
 
@@ -34,8 +43,17 @@ class Life:
     then forgets function snapshots, the least recently used first.
     """
 
-    def __init__(self, node: UcNode) -> None:
+    def __init__(self, node: UcNode, stored: StoredContexts) -> None:
         self.node = node
+        self.known: dict[str, Manifest] = {}
+        """Functions' snapshots in the store, by function."""
+        self._stored = stored
+        self._base_id = ""
+        self._storing: set[asyncio.Task[None]] = set()
+        self._exporting = asyncio.Lock()
+        self._committing = asyncio.Lock()
+        self.traffic = Traffic()
+        """Requests under way: snapshots are stored between them."""
         self.base = 0
         """The base snapshot's number inside the node."""
         self.idle = IdleContexts(IDLE_PER_FUNCTION, IDLE_IN_ALL)
@@ -48,26 +66,49 @@ class Life:
         self._look_again = False
 
     @classmethod
-    async def begin(cls, node: UcNode, ao: bool) -> Self:
-        """Take the base snapshot in a started node. Raises SeussError."""
+    async def begin(cls, node: UcNode, stored: StoredContexts, ao: bool) -> Self:
+        """Take the base snapshot in a started node, from the store or new. Raises SeussError."""
+        life = cls(node, stored)
+        if not await life._restore_base():
+            await life._take_base(ao)
+        if ao:
+            await life._rehearse_paths()
+        return life
+
+    async def _restore_base(self) -> bool:
+        """Take the base in from the store; return whether that worked."""
+        try:
+            found = await self._stored.base()
+            if found is None:
+                return False
+            self.base = await self._stored.bring_in(self.node, found, 0)
+        except SeussError as error:
+            logger.warning("the stored base cannot be used, a new one is taken: %s", error)
+            return False
+        self._base_id = found.id
+        self.known = await self._stored.functions(found.id)
+        return True
+
+    async def _take_base(self, ao: bool) -> None:
         started = time.monotonic()
-        life = cls(node)
+        node = self.node
         context = await node.boot()
         if ao:
             await node.optimise(context)
             for _ in range(REHEARSALS):
-                await life._rehearse(context)
+                await self._rehearse(context)
                 await node.unload(context)
         captured = await node.capture(context)
-        life.base = captured.snapshot
+        self.base = captured.snapshot
         await node.end(context)
-        if ao:
-            await life._rehearse_paths()
+        exported = await export(node, self.base)
+        self._base_id = (await self._stored.commit(exported, Level.BASE, "base")).id
         logger.info("base of %d pages taken in %.1f s", captured.pages, time.monotonic() - started)
-        return life
 
     async def close(self) -> None:
-        """End the node."""
+        """Store what is not stored yet, and end the node."""
+        while self._storing:
+            await asyncio.wait(self._storing)
         if self._look is not None:
             self._look.cancel()
         await self.node.close()
@@ -78,11 +119,27 @@ class Life:
             self.node.end_soon(surplus)
         self.look_after_memory()
 
-    def keep_snapshot(self, function: str, number: int) -> None:
-        """Keep a function's snapshot, in place of an older one."""
-        replaced = self.snapshots.put(function, number)
+    def keep_captured(self, function: Function, number: int) -> None:
+        """Keep a function's new snapshot, in place of an older one, and store it in a pause."""
+        replaced = self.snapshots.put(function.id, number)
+        self._soon(self._store_function(function, number))
         if replaced is not None:
-            self.node.evict_soon(replaced)
+            self._soon(self._evict(replaced))
+
+    async def bring_in(self, function: Function) -> int | None:
+        """Take a function's snapshot in from the store; return its number, or None."""
+        manifest = self.known.get(function.id)
+        if manifest is None:
+            return None
+        try:
+            snapshot = await self._stored.open(manifest)
+            number = await self._stored.bring_in(self.node, snapshot, self.base)
+        except SeussError as error:
+            logger.warning("%s is imported again: %s", function.name, error)
+            self.known.pop(function.id, None)
+            return None
+        self.snapshots.put(function.id, number)
+        return number
 
     def look_after_memory(self) -> None:
         """Have the node's free memory looked at soon, off the request path."""
@@ -100,8 +157,34 @@ class Life:
         snapshots = self.snapshots.pop_oldest(1)
         if snapshots:
             logger.info("memory is short: a function's snapshot was forgotten")
-            await asyncio.gather(*(self.node.evict(snapshot) for snapshot in snapshots))
+            await asyncio.gather(*(self._evict(snapshot) for snapshot in snapshots))
         return bool(snapshots)
+
+    async def _store_function(self, function: Function, number: int) -> None:
+        try:
+            async with self._committing:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LONGEST_WAIT_S):
+                        await self.traffic.gap(STORE_PAUSE_S)
+                # Its frames are read here, so it must not go meanwhile.
+                async with self._exporting:
+                    exported = await export(self.node, number)
+                snapshot = await self._stored.commit(
+                    exported, Level.FUNCTION, function.name, self._base_id, function.id
+                )
+        except SeussError as error:
+            logger.warning("the snapshot of %s is not stored: %s", function.name, error)
+        else:
+            self.known[function.id] = snapshot.manifest
+
+    async def _evict(self, number: int) -> None:
+        async with self._exporting:
+            await self.node.evict(number)
+
+    def _soon(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
 
     async def _keep_memory_free(self) -> None:
         while self._look_again and self.node.alive:

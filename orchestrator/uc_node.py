@@ -22,6 +22,7 @@ from orchestrator.invocation import InvocationError
 from orchestrator.machine import Machine
 from orchestrator.multiplexer import Multiplexer, Reply
 from orchestrator.shared_memory import SharedMemory
+from orchestrator.shared_region import SharedRegion
 from orchestrator.wire import SEED_SIZE, SNAPSHOT, Frame, MessageType, sync_payload
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class UcNode:
     Args:
         hardware: what the node runs on.
         image: the guest's ELF.
+        region: memory that snapshots come in through, shared with other nodes.
         ended: called with a UC's number when it ended while it served nothing.
     """
 
@@ -64,17 +66,23 @@ class UcNode:
         self,
         hardware: Hardware,
         image: pathlib.Path,
+        region: SharedRegion | None = None,
         ended: Callable[[int], None] | None = None,
     ) -> None:
         self.hardware = hardware
         self.memory = SharedMemory(hardware.memory)
         """The node's RAM, by physical address."""
-        limit = hardware.memory_mib // UC_MEMORY_PART
+        self.region_size = 0 if region is None else region.memory.size
+        """Bytes of the shared region that the node maps."""
+        words = ["seuss.mode=node", f"seuss.uc_memory={hardware.memory_mib // UC_MEMORY_PART}M"]
+        if region is not None:
+            words.append(region.option(hardware))
         self.machine = Machine(
             hardware,
             ram=self.memory,
             kernel=image,
-            append=f"seuss.mode=node seuss.uc_memory={limit}M",
+            region=None if region is None else region.memory,
+            append=" ".join(words),
         )
         self._tell_ended = ended
         self._mux: Multiplexer
@@ -223,6 +231,30 @@ class UcNode:
         reply = await self._order(MessageType.EVICT, MessageType.DONE, SNAPSHOT | snapshot)
         return reply.error
 
+    async def export(self, snapshot: int) -> bytes:
+        """Return where a snapshot's own pages lie in `memory`, and its state, as EXPORTED has it.
+
+        Raises MachineError when the node refuses.
+        """
+        context = SNAPSHOT | snapshot
+        reply = await self._order(MessageType.EXPORT, MessageType.EXPORTED, context)
+        answer = self._expect("export a snapshot", reply).answer
+        assert isinstance(answer, Frame)
+        return answer.payload
+
+    async def import_snapshot(self, payload: bytes, parent: int) -> CapturedContext:
+        """Make a snapshot of pages in the shared region; `payload` is as IMPORT has it.
+
+        Raises MachineError when the node refuses.
+        """
+        reply = await self._mux.begin(
+            *(MessageType.IMPORT, MessageType.CAPTURED),
+            context=SNAPSHOT | parent if parent else 0,
+            payload=payload,
+            deadline_s=ORDER_DEADLINE_S,
+        )
+        return self.captured(self._expect("import a snapshot", reply))
+
     async def status(self) -> dict[str, Any]:
         """Return the kernel's account of itself. Raises MachineError."""
         return self._json(await self._order(MessageType.STATUS_REQUEST, MessageType.STATUS, 0))
@@ -241,10 +273,6 @@ class UcNode:
     def end_soon(self, context: int) -> None:
         """End a UC off the request path."""
         self._in_background(self._end_quietly(context))
-
-    def evict_soon(self, snapshot: int) -> None:
-        """Forget a snapshot off the request path."""
-        self._in_background(self._evict_quietly(snapshot))
 
     async def give_up(self, reason: InvocationError) -> None:
         """Treat the node as dead: requests under way get `reason`, and the machine is ended."""
@@ -282,9 +310,6 @@ class UcNode:
 
     async def _end_quietly(self, context: int) -> None:
         await self.end(context)
-
-    async def _evict_quietly(self, snapshot: int) -> None:
-        await self.evict(snapshot)
 
     def _in_background(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)

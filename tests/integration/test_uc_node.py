@@ -71,11 +71,11 @@ def main(args):
 """)
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+@pytest.fixture
+def settings(tmp_path: pathlib.Path) -> Settings:
     return Settings(
         image=IMAGE,
-        store=tmp_path_factory.mktemp("store"),
+        store=tmp_path / "store",
         accelerator="tcg",
         isolation="uc",
         memory_mib=256,
