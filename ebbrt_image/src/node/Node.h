@@ -32,8 +32,8 @@ class Node final : public FrameReceiver {
                             const char* message);
   void start_only_uc();
 
-  // Runs function() on a core; on core 0 if there is no such core, where what it
-  // looks for will not be found.
+  // Runs function() on a core; on core 0 if there is no such core, where what
+  // it looks for will not be found.
   template <class F> static void On(unsigned core, F function) {
     if (core == 0 || core >= cpu::Count())
       function();
