@@ -38,7 +38,7 @@ struct Outcome {
 };
 
 // A UC from its start to its end, on the core of the event that made it.
-class UcRunner final : public UcObserver {
+class UcRunner : public UcObserver {
  public:
   UcRunner(std::initializer_list<std::string_view> arguments,
            const UcLimits& limits = {})
