@@ -136,6 +136,8 @@ ebbrt::Answer ebbrt::personality::MemoryUnmap(SystemCall& call) {
 
 ebbrt::Answer ebbrt::personality::MemoryProtect(SystemCall& call) {
   auto start = call.argument(0);
+  if (call.argument(1) > AddressSpace::kHighest)
+    return Errno::kNoMemory;
   auto size = PageUp(call.argument(1));
   if (auto valid = CheckRange(start, size); !valid)
     return valid.error();
@@ -163,11 +165,12 @@ ebbrt::Answer ebbrt::personality::MemoryRemap(SystemCall& call) {
         return cut.error();
     return start;
   }
+  // The part that grows would have to show more of the file.
+  if (region->file)
+    return Errno::kInvalid;
   Region growth;
   growth.protection = region->protection;
-  auto grows_file = region->file != nullptr;
-  if (region->end == start + old_size && !grows_file &&
-      CheckRange(start, new_size) &&
+  if (region->end == start + old_size && CheckRange(start, new_size) &&
       space.regions().Free(start + old_size, start + new_size)) {
     growth.start = start + old_size;
     growth.end = start + new_size;
@@ -192,6 +195,8 @@ ebbrt::Answer ebbrt::personality::MemoryRemap(SystemCall& call) {
 // MADV_FREE may drop the pages at once. Other advice changes nothing.
 ebbrt::Answer ebbrt::personality::MemoryAdvise(SystemCall& call) {
   auto start = call.argument(0);
+  if (call.argument(1) > AddressSpace::kHighest)
+    return Errno::kNoMemory;
   auto size = PageUp(call.argument(1));
   if (auto valid = CheckRange(start, size); !valid)
     return valid.error();

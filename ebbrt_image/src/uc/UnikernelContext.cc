@@ -130,6 +130,9 @@ ebbrt::Result<ebbrt::RefPtr<ebbrt::Snapshot>>
 ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
   if (ended_ || (!self && (request_ != 0 || channel_->waiting())))
     return Errno::kBusy;
+  // Its own snapshots are not counted among its memory, so it gets only a few.
+  if (self && self_captures_ == kMaxSelfCaptures)
+    return Errno::kNoSpace;
   UcState state;
   for (auto& thread : threads_) {
     auto captured = thread.Capture(&thread == self);
@@ -146,6 +149,8 @@ ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
   auto memory = space_.Capture();
   if (!memory)
     return Errno::kNoMemory;
+  if (self)
+    ++self_captures_;
   origin_ = MakeRef<Snapshot>(snapshot_id, std::move(origin_),
                               std::move(memory), std::move(state));
   return origin_;

@@ -77,7 +77,8 @@ class UnikernelContext {
   // A snapshot of this UC, which goes on unharmed and borrows from it. To be
   // called on its core: from an event that is not of this UC (`self` is null),
   // or by the thread that asks for it. kBusy while a request runs and nobody
-  // of the UC asks, or while a transfer is half done; kNoMemory.
+  // of the UC asks, or while a transfer is half done; kNoMemory; kNoSpace when
+  // the UC has asked too often.
   Result<RefPtr<Snapshot>> Capture(uint32_t snapshot_id, UcThread* self);
   // What it was deployed from or captured as last; null if neither.
   const RefPtr<Snapshot>& origin() const { return origin_; }
@@ -151,6 +152,7 @@ class UnikernelContext {
   };
 
   static constexpr uint64_t kRefusalWords = 8;
+  static constexpr uint32_t kMaxSelfCaptures = 8;
 
   uint32_t id_;
   UcLimits limits_;
@@ -173,6 +175,7 @@ class UnikernelContext {
   uint64_t request_ = 0;
   uint32_t request_limit_ms_ = 0;
   RunTimer run_timer_;
+  uint32_t self_captures_ = 0;
   bool resumed_ = false;
   bool ended_ = false;
   EndKind end_kind_ = EndKind::kExit;
