@@ -15,7 +15,7 @@ from typing import Self
 from orchestrator import accelerator
 from orchestrator.capture import Captured, capture_full
 from orchestrator.command_line import Hardware
-from orchestrator.errors import CaptureError
+from orchestrator.errors import CaptureError, ImageError
 from orchestrator.function import Function
 from orchestrator.image import image_digest
 from orchestrator.instance import Instance
@@ -42,8 +42,7 @@ RUNTIME = "python"
 PROBE_NAME = "accelerator-probe.elf"
 BOOT_DEADLINE_S = 120.0
 OPTIMISE_DEADLINE_S = 600.0
-ARMING_PATIENCE_S = 0.25
-"""Arming takes a core for a tenth of a second: not between requests that follow each other."""
+TURN_INTERVAL_S = 0.05
 REHEARSALS = 3
 REHEARSAL = Function(
     "rehearsal",
@@ -141,8 +140,7 @@ class Node:
         """Return the base that fits this image, hardware and choice of AO, taken if need be."""
         async with self._one_base:
             if self._base is None:
-                snapshot = await self._find_base() or await self._take_base()
-                self._base = await self._open_base(snapshot)
+                self._base = await self._open_base(await self._one_for_all())
             return self._base
 
     def plan_function(self, base: Base, captured: Captured, function: Function) -> Plan:
@@ -163,6 +161,17 @@ class Node:
             depth=Depth.VM, level=Level.FUNCTION, function=function.id, parent=base.snapshot.id
         )
         return found[0] if found else None
+
+    async def _one_for_all(self) -> Snapshot:
+        """Find or take the base; processes that start together take one and share it."""
+        while True:
+            found = await self._find_base()
+            if found is not None:
+                return found
+            with self.store.base_turn() as mine:
+                if mine:
+                    return await self._find_base() or await self._take_base()
+            await asyncio.sleep(TURN_INTERVAL_S)
 
     async def _find_base(self) -> Snapshot | None:
         search = functools.partial(
@@ -195,10 +204,11 @@ class Node:
                 for _ in range(REHEARSALS):
                     await _rehearse(instance)
             captured = await capture_full(machine)
-        # Another process may have taken one meanwhile; two would share no function's snapshot.
-        snapshot = await self._find_base()
-        if snapshot is not None:
-            return snapshot
+        if await asyncio.to_thread(image_digest, self.settings.image) != self.image:
+            raise ImageError(
+                f"The image {self.settings.image} was rebuilt while its base snapshot was taken. "
+                "Start again."
+            )
         draft = self._draft(captured, Level.BASE, "base")
         snapshot = await asyncio.to_thread(self.store.commit, draft)
         logger.info(

@@ -65,7 +65,7 @@ class Traffic:
                 self._last_end = time.monotonic()
                 self._idle.set()
 
-    async def gap(self, least_s: float) -> None:
+    async def gap(self, least_s: float = 0.0) -> None:
         """Wait until no request has been under way for `least_s` seconds."""
         while True:
             await self._idle.wait()
@@ -86,7 +86,6 @@ class Pool(Generic[Item]):
         make: makes one item; cleans up after itself when it fails or is cancelled.
         size: items to keep ready once `take` or `fill` was called; before that none is made.
         traffic: requests that the pool must not disturb.
-        patience_s: seconds without a request before something is made in the background.
     """
 
     def __init__(
@@ -94,11 +93,9 @@ class Pool(Generic[Item]):
         make: Callable[[], Awaitable[Item]],
         size: int,
         traffic: Traffic | None = None,
-        patience_s: float = 0.0,
     ) -> None:
         self._make = make
         self._size = size
-        self._patience_s = patience_s
         self._traffic = traffic or Traffic()
         self._ready: deque[Item] = deque()
         self._changed = asyncio.Condition()
@@ -212,7 +209,7 @@ class Pool(Generic[Item]):
 
     async def _background_turn(self) -> None:
         """Wait until background work disturbs nobody, or somebody waits for it."""
-        gap = asyncio.create_task(self._traffic.gap(self._patience_s))
+        gap = asyncio.create_task(self._traffic.gap())
         hurry = asyncio.create_task(self._hurry.wait())
         try:
             await asyncio.wait((gap, hurry), return_when=asyncio.FIRST_COMPLETED)

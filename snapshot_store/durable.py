@@ -28,6 +28,21 @@ def locked(path: Path, *, exclusive: bool) -> Iterator[None]:
 
 
 @contextmanager
+def tried(path: Path) -> Iterator[bool]:
+    """Hold the lock file at `path` alone if nobody else does; yields whether it is held."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def open_directory(path: Path) -> Iterator[int]:
     """Open a directory itself, never one that a symbolic link leads to."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

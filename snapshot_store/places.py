@@ -24,6 +24,7 @@ class Places:
         self.snapshots = root / "snapshots"
         self.incoming = root / "incoming"
         self.lock = root / "lock"
+        self.turn = root / "turn.lock"
         self.catalogue = root / "catalogue.sqlite"
 
     def create(self) -> None:

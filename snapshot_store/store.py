@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,14 @@ from snapshot_store.commit import (
     written_aside,
 )
 from snapshot_store.compatibility import check, check_child
-from snapshot_store.durable import locked, open_directory, remove_path, reported, sync_directory
+from snapshot_store.durable import (
+    locked,
+    open_directory,
+    remove_path,
+    reported,
+    sync_directory,
+    tried,
+)
 from snapshot_store.errors import (
     CorruptSnapshotError,
     HasChildrenError,
@@ -120,6 +127,17 @@ class SnapshotStore:
             with self._alone():
                 self._check_parent(plan.draft)
                 return self._publish(aside, self._as_its_twin(plan.manifest))
+
+    @contextmanager
+    def base_turn(self) -> Iterator[bool]:
+        """Be the only one of all processes who takes a base; yields whether it is your turn.
+
+        A turn ends with its process, however that ends.
+        """
+        with ExitStack() as held:
+            with reported(self.root, "wait to take a base snapshot"):
+                mine = held.enter_context(tried(self._places.turn))
+            yield mine
 
     def open(self, snapshot_id: str, *, verify: bool = False) -> Snapshot:
         """Open a snapshot for reading.

@@ -12,9 +12,11 @@ from dataclasses import replace
 import pytest
 
 from orchestrator import answers, console, instance, node
+from orchestrator.capture import Captured, capture_full
 from orchestrator.dispatcher import Orchestrator
 from orchestrator.errors import ImageError, MachineError, SettingsError
 from orchestrator.function import Function
+from orchestrator.machine import Machine
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
 from snapshot_store import Level, Plan, Snapshot, SnapshotStore, StoreFullError
@@ -293,6 +295,35 @@ async def test_function_snapshot_deleted_by_another_is_taken_anew(settings: Sett
             assert cold.snapshot is not None
             store.delete(cold.snapshot)
         assert (await running.invoke(HELLO, {})).path is Path.COLD
+
+
+async def test_orchestrators_that_start_together_share_a_base(settings: Settings) -> None:
+    async def use() -> str:
+        async with Orchestrator(settings) as running:
+            await running.invoke(HELLO, {})
+            return (await running.ensure_base()).id
+
+    assert len(set(await asyncio.gather(use(), use(), use()))) == 1
+    with SnapshotStore(settings.store) as store:
+        assert len(store.find(level=Level.BASE)) == 1
+
+
+async def test_image_rebuilt_while_its_base_is_taken(
+    settings: Settings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "image.elf"
+    image.write_bytes(settings.image.read_bytes())
+
+    async def rebuild_and_capture(machine: Machine) -> Captured:
+        image.write_bytes(settings.image.read_bytes() + b"rebuilt")
+        return await capture_full(machine)
+
+    monkeypatch.setattr(node, "capture_full", rebuild_and_capture)
+    async with Orchestrator(replace(settings, image=image)) as running:
+        with pytest.raises(ImageError, match="rebuilt while"):
+            await running.ensure_base()
+    with SnapshotStore(settings.store) as store:
+        assert store.list() == []
 
 
 async def test_a_function_has_one_snapshot(orchestrator: Orchestrator, settings: Settings) -> None:

@@ -106,17 +106,16 @@ async def test_background_work_waits_for_a_gap() -> None:
         await until(lambda: pool.ready == 1)
 
 
-async def test_patient_pool_waits_for_a_long_gap() -> None:
-    workshop, traffic = Workshop(), Traffic()
-    async with Pool(workshop.make, 1, traffic, patience_s=0.05) as pool:
-        await pool.fill()
-        await pool.take()
-        for _ in range(10):
-            with traffic.request():
-                await asyncio.sleep(0.005)
-            await asyncio.sleep(0.005)
-        assert workshop.attempts == 1
-        await until(lambda: pool.ready == 1)
+async def test_a_gap_lasts_as_long_as_was_asked() -> None:
+    traffic = Traffic()
+    with traffic.request():
+        waiting = [asyncio.create_task(traffic.gap(least)) for least in (0.0, 0.01, 3600.0)]
+        await asyncio.sleep(0.02)
+        assert not any(task.done() for task in waiting)
+    async with asyncio.timeout(DEADLINE_S):
+        await asyncio.gather(*waiting[:2])
+    assert not waiting[2].done()
+    waiting[2].cancel()
 
 
 async def test_fill_does_not_wait_for_a_gap() -> None:

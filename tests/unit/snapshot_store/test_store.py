@@ -431,3 +431,17 @@ def test_plan_whose_parent_is_gone_is_refused(store: SnapshotStore) -> None:
     with pytest.raises(UnknownSnapshotError, match=base.id):
         store.plan(function_draft(base.id))
     assert list((store.root / "incoming").iterdir()) == []
+
+
+def test_one_has_its_turn_to_take_a_base(store: SnapshotStore) -> None:
+    with SnapshotStore(store.root) as other:
+        with store.base_turn() as mine, other.base_turn() as theirs:
+            assert mine and not theirs
+            # Everything else goes on meanwhile.
+            assert other.commit(base_draft()).id
+        with other.base_turn() as theirs:
+            assert theirs
+        with pytest.raises(OSError, match="of the body"), store.base_turn():
+            raise OSError("of the body")
+        with other.base_turn() as theirs:
+            assert theirs
