@@ -60,3 +60,7 @@ class RestoreError(OrchestratorError):
 
 class CaptureError(OrchestratorError):
     """A guest's state could not be captured."""
+
+
+class NodeError(OrchestratorError):
+    """A node that runs in the background cannot be started or reached, or it ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -94,3 +95,16 @@ class Invocation:
             "snapshot": self.snapshot,
             "accelerator": self.accelerator,
         }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Invocation:
+        """Read what `to_json` returned. Raises KeyError, TypeError or ValueError."""
+        values = dict(told)
+        phases = dict(values.pop("phases"))
+        error = values.pop("error", None)
+        return cls(
+            path=Path(values.pop("path")),
+            phases=Phases(import_=phases.pop("import"), **phases),
+            error=None if error is None else InvocationError(**error),
+            **values,
+        )

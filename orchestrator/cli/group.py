@@ -11,6 +11,7 @@ import click
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.image import image
 from orchestrator.cli.invoke import invoke
+from orchestrator.cli.nodes import node
 from orchestrator.cli.snapshots import snapshots
 from orchestrator.errors import FunctionFileError, SettingsError
 from snapshot_store.errors import HasChildrenError, SeussError, UnknownSnapshotError
@@ -99,10 +100,11 @@ def main() -> None:
 
     \b
     Environment:
-      SEUSS_IMAGE  the guest image, instead of build/ebbrt-python.elf of the checkout
-      SEUSS_STORE  the snapshot store, instead of seuss in $XDG_DATA_HOME (~/.local/share)
+      SEUSS_IMAGE    the guest image, instead of build/ebbrt-python.elf of the checkout
+      SEUSS_STORE    the snapshot store, instead of seuss in $XDG_DATA_HOME (~/.local/share)
+      SEUSS_RUNTIME  folder of running nodes, instead of seuss in $XDG_RUNTIME_DIR
     """
 
 
-for command in (doctor, image, invoke, snapshots):
+for command in (doctor, image, invoke, node, snapshots):
     main.add_command(command)

@@ -17,6 +17,7 @@ from orchestrator.cli.options import settings_options
 from orchestrator.dispatcher import Orchestrator
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
+from orchestrator.node_client import NodeClient, running_node
 from orchestrator.paths import Path
 from orchestrator.settings import Settings, checked_timeout
 from orchestrator.uc_dispatcher import UcDispatcher
@@ -131,8 +132,7 @@ async def _invoke_all(
     pool = min(settings.pool_size, 1)
     latencies: list[float] = []
     failed = 0
-    dispatcher = UcDispatcher if settings.isolation == "uc" else Orchestrator
-    async with dispatcher(replace(settings, pool_size=pool)) as orchestrator:
+    async with await _dispatcher(replace(settings, pool_size=pool)) as orchestrator:
         if path is not Path.BOOTED:
             async with progress.activity("taking the base snapshot, once for this image"):
                 await orchestrator.ensure_base()
@@ -153,6 +153,12 @@ async def _invoke_all(
     if repeat > 1 and not as_json:
         _summarise(latencies, failed)
     return not failed
+
+
+async def _dispatcher(settings: Settings) -> Orchestrator | UcDispatcher | NodeClient:
+    if settings.isolation == "vm":
+        return Orchestrator(settings)
+    return await running_node(settings) or UcDispatcher(settings)
 
 
 def _show(invocation: Invocation, as_json: bool) -> None:

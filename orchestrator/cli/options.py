@@ -25,14 +25,15 @@ store_option = click.option(
 MEMORY_MIB: dict[Isolation, int] = {"vm": Settings.memory_mib, "uc": 512}
 """Memory when none is asked for: a node holds many contexts."""
 
+_ISOLATION = click.option(
+    "--isolation",
+    type=click.Choice(get_args(Isolation)),
+    default="vm",
+    show_default=True,
+    help="A machine per invocation, or a unikernel context each in one machine.",
+)
+
 _SETTINGS = [
-    click.option(
-        "--isolation",
-        type=click.Choice(get_args(Isolation)),
-        default="vm",
-        show_default=True,
-        help="A machine per invocation, or a unikernel context each in one machine.",
-    ),
     click.option(
         "--accelerator",
         type=click.Choice(get_args(Accelerator)),
@@ -76,12 +77,17 @@ _SETTINGS = [
 
 
 def settings_options(command: Command) -> Command:
+    """Give a command `node_options` and the choice of the isolation."""
+    return _ISOLATION(node_options(command))
+
+
+def node_options(command: Command) -> Command:
     """Give a command the options that make up `Settings`, and pass them as one `settings`."""
 
     @functools.wraps(command)
     def wrapped(
         *,
-        isolation: Isolation,
+        isolation: Isolation = "uc",
         accelerator: Accelerator,
         machine: Machine,
         memory: int | None,

@@ -22,6 +22,7 @@ def test_result_as_json() -> None:
         pooled=True,
     )
     assert invocation.ok
+    assert Invocation.from_json(json.loads(json.dumps(invocation.to_json()))) == invocation
     assert json.loads(json.dumps(invocation.to_json())) == {
         "path": "warm",
         "isolation": "vm",
@@ -49,6 +50,7 @@ def test_error_as_json() -> None:
     error = InvocationError("exception", "ValueError: no", "Traceback ...")
     invocation = Invocation(Path.COLD, 1.0, Phases(), "kvm", error=error)
     answer = invocation.to_json()
+    assert Invocation.from_json(json.loads(json.dumps(answer))) == invocation
     assert not invocation.ok
     assert "result" not in answer
     assert answer["error"] == {

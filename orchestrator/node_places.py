@@ -1,0 +1,113 @@
+"""Where running nodes are found: a private folder with a socket and a lock for each by name."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pathlib
+import re
+import stat
+import tempfile
+from dataclasses import dataclass
+
+from orchestrator.errors import NodeError
+
+DEFAULT_NAME = "default"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+
+
+@dataclass(frozen=True)
+class NodePlace:
+    """The files of one node. Its daemon holds the lock for as long as it lives, however it ends."""
+
+    folder: pathlib.Path
+    name: str
+
+    @property
+    def socket(self) -> pathlib.Path:
+        """Where the daemon listens."""
+        return self.folder / f"{self.name}.sock"
+
+    @property
+    def lock(self) -> pathlib.Path:
+        """What the daemon holds."""
+        return self.folder / f"{self.name}.lock"
+
+    @property
+    def log(self) -> pathlib.Path:
+        """What the daemon says."""
+        return self.folder / f"{self.name}.log"
+
+    def running(self) -> bool:
+        """Whether a daemon holds the lock."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def take(self) -> int:
+        """Take the lock; return its descriptor. Raises NodeError when the node runs already."""
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise NodeError(
+                f"The node {self.name} runs already. Stop it with seuss node stop, or give "
+                "another --name."
+            ) from None
+        return descriptor
+
+
+def runtime_folder() -> pathlib.Path:
+    """Return the folder of this user's nodes, made if need be: $SEUSS_RUNTIME, or seuss in
+    $XDG_RUNTIME_DIR, or seuss-UID in the temporary folder.
+
+    Raises NodeError when others could reach into it.
+    """
+    own = os.environ.get("SEUSS_RUNTIME")
+    shared = os.environ.get("XDG_RUNTIME_DIR")
+    if own:
+        folder = pathlib.Path(own)
+    elif shared:
+        folder = pathlib.Path(shared) / "seuss"
+    else:
+        folder = pathlib.Path(tempfile.gettempdir()) / f"seuss-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = folder.lstat()
+    except OSError as error:
+        raise NodeError(
+            f"The folder for nodes {folder} cannot be made ({error.strerror}). "
+            "Name another in SEUSS_RUNTIME."
+        ) from error
+    private = stat.S_ISDIR(facts.st_mode) and not facts.st_mode & 0o077
+    if not private or facts.st_uid != os.getuid():
+        raise NodeError(
+            f"The folder for nodes {folder} is not this user's alone. Remove it, or name another "
+            "in SEUSS_RUNTIME."
+        )
+    return folder
+
+
+def place(name: str) -> NodePlace:
+    """Return the place of the node of that name. Raises NodeError for what can be no name."""
+    if not _NAME.fullmatch(name):
+        raise NodeError(
+            f"{name!r} can be no node's name. Use up to 32 letters, digits, dots and dashes."
+        )
+    return NodePlace(runtime_folder(), name)
+
+
+def places() -> list[NodePlace]:
+    """Return the places of all nodes that run."""
+    folder = runtime_folder()
+    found = [NodePlace(folder, path.stem) for path in sorted(folder.glob("*.lock"))]
+    return [each for each in found if each.running()]
