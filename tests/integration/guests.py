@@ -1,4 +1,4 @@
-"""Speaks to the test guest (ebbrt_image/probe/test_guest.cc) and looks at machines from outside."""
+"""Speaks to the test guest (ebbrt_image/probe/TestGuest.cc) and looks at machines from outside."""
 
 from __future__ import annotations
 

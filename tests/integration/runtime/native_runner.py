@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -32,7 +33,7 @@ def zipped(files: dict[str, str | bytes]) -> str:
 
 
 class NativeRunner:
-    """One process of the program; a context manager that leaves no process behind.
+    """One process of the program; a context manager that leaves no process and file behind.
 
     ``wrapper`` is a command to run it under.
     """
@@ -69,6 +70,9 @@ class NativeRunner:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        # In the guest they go with its memory; here the disk would keep them.
+        for unpacked in Path("/tmp").glob(f"seuss-function-{self.process.pid}-*"):
+            shutil.rmtree(unpacked)
 
     def receive(self) -> Frame:
         """Return the next frame from the runner; EOFError when it closed the stream."""
