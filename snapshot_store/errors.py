@@ -72,7 +72,7 @@ class HasChildrenError(StoreError):
     def __init__(self, snapshot_id: str, children: Sequence[str]) -> None:
         super().__init__(
             f"snapshot {snapshot_id} is the parent of {', '.join(children)}: "
-            "delete those first, or delete recursively"
+            "delete those first, or all of them with `seuss snapshots delete --recursive`"
         )
         self.snapshot_id = snapshot_id
         self.children = tuple(children)
