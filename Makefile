@@ -4,6 +4,7 @@ PYTHON ?= /usr/bin/python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 BUILD  := $(CURDIR)/build
+JOBS   ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -14,12 +15,13 @@ help: ## Show this text
 	@printf 'Targets:\n'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
-	@printf '\nFirst time: `make experiments` or `make test`. Each sets up what it needs; finished steps are not repeated.\n'
+	@printf '\nJOBS=N sets the number of compilers at once (now $(JOBS)).\n'
+	@printf 'First time: `make experiments` or `make test`. Each sets up what it needs; finished steps are not repeated.\n'
 
 setup: $(VENV)/.ready ## Install the Debian packages (as root) and make .venv
 
 image: setup ## Build the guest image build/ebbrt-python.elf and the boot tests' images
-	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) all boot-tests
+	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) all boot-tests
 
 experiments: image ## Run the experiment suite; figures and report go to results/<time>/
 	@$(BIN)/seuss experiments run latency
@@ -34,10 +36,10 @@ test-unit: setup ## Run the Python tests that need no QEMU and no image (seconds
 	@$(BIN)/pytest tests/unit
 
 test-host: setup ## Run the C++ unit tests on the host
-	@$(MAKE) -C ebbrt_image/host_tests BUILD=$(BUILD)/host_tests PYTHON=$(PYTHON) test
+	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image/host_tests BUILD=$(BUILD)/host_tests PYTHON=$(PYTHON) test
 
 test-image: setup ## Boot the guest's test images in QEMU, on each machine type and number of cores
-	@$(MAKE) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) boot-tests
+	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) boot-tests
 	@$(BIN)/pytest tests/integration/image
 
 lint: lint-python lint-cpp ## Check format, style and types of the whole code
