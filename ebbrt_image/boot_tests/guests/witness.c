@@ -230,6 +230,13 @@ static void CheckFiles(void) {
   EXPECT(CALL3(kWrite, ends[1], text, sizeof(text)), sizeof(text));
   u64 count = 5 + mark;
   EXPECT(CALL3(kWrite, event, &count, 8), 8);
+  // What is there is enough for a vector of which it fills the first part.
+  struct {
+    void* at;
+    u64 size;
+  } parts[2] = {{text, 4}, {text + 1, 4}};
+  EXPECT(CALL3(kWrite, pair[0], "four", 4), 4);
+  EXPECT(CALL3(19, pair[1], parts, 2), 4);
   char directory[64];
   EXPECT(CALL2(79, directory, sizeof(directory)), 10);
   EXPECT_TRUE(Same(directory, "/tmp/room"));

@@ -76,9 +76,10 @@ Answer WritePieces(SystemCall& call, uint64_t address, uint64_t size,
 }
 
 Answer ReadFrom(SystemCall& call, Descriptor& descriptor, uint64_t address,
-                uint64_t size) {
+                uint64_t size, bool may_wait = true) {
   size = std::min(size, kMaxTransfer);
-  auto answer = call.Wait(!descriptor.non_blocking(), kNever, [&]() -> Answer {
+  may_wait = may_wait && !descriptor.non_blocking();
+  auto answer = call.Wait(may_wait, kNever, [&]() -> Answer {
     if (descriptor.kind() == Descriptor::Kind::kConsole) {
       auto received =
           static_cast<ConsoleDescriptor&>(descriptor).ReceiveTo(address, size);
@@ -107,9 +108,10 @@ Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
       return piece;
     Changed(call, descriptor);
     total += *piece;
-    if (total<size&& * piece> 0)
-      return Errno::kAgain;
-    return total;
+    if (total == size || *piece == 0)
+      return total;
+    call.thread().CommitCall();
+    return Errno::kAgain;
   });
   if (total > 0)
     return total;
@@ -136,7 +138,8 @@ Result<Vector<UserBytes>> ReadVectors(SystemCall& call) {
   return elements;
 }
 
-// one(element) for each element of an iovec array until one is cut short.
+// one(element, is_first) for each element of an iovec array until one is cut
+// short.
 template <class One> Answer ForVectors(SystemCall& call, One one) {
   auto elements = ReadVectors(call);
   if (!elements)
@@ -145,10 +148,11 @@ template <class One> Answer ForVectors(SystemCall& call, One one) {
   for (auto element : *elements) {
     if (element.size == 0)
       continue;
-    Answer done = one(element);
+    Answer done = one(element, total == 0);
     if (!done)
       return total > 0 ? Answer(total) : Answer(done.error());
     total += *done;
+    call.thread().CommitCall();
     if (*done < element.size)
       break;
   }
@@ -205,8 +209,10 @@ ebbrt::Answer ebbrt::personality::ReadVector(SystemCall& call) {
   auto descriptor = call.uc().descriptors().Get(call.integer(0));
   if (!descriptor)
     return descriptor.error();
-  return ForVectors(call, [&](UserBytes element) {
-    return ReadFrom(call, **descriptor, element.address, element.size);
+  // Only for the first byte does it wait.
+  return ForVectors(call, [&](UserBytes element, bool is_first) {
+    return ReadFrom(call, **descriptor, element.address, element.size,
+                    is_first);
   });
 }
 
@@ -221,7 +227,7 @@ ebbrt::Answer ebbrt::personality::WriteVector(SystemCall& call) {
       return elements.error();
     return static_cast<ConsoleDescriptor&>(**descriptor).SendFrom(*elements);
   }
-  return ForVectors(call, [&](UserBytes element) {
+  return ForVectors(call, [&](UserBytes element, bool) {
     return WriteTo(call, **descriptor, element.address, element.size);
   });
 }
