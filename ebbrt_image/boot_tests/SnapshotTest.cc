@@ -9,14 +9,6 @@ using namespace ebbrt::test::witness;
 
 namespace {
 
-SnapshotRef Base() {
-  TalkingRunner original({"witness"});
-  auto base = original.Take();
-  Check(original, 0);
-  Finish(original, 3);
-  return base;
-}
-
 // Memory, registers, files: all is there, also after the original has ended.
 void CopiesHaveAllOfIt() {
   ReturnsAllFrames([] {

@@ -32,6 +32,15 @@ inline void Finish(TalkingRunner& runner, int status) {
   ExpectStatus(runner.Wait(), status);
 }
 
+// A snapshot of it at rest; the original is gone.
+inline SnapshotRef Base() {
+  TalkingRunner original({"witness"});
+  auto base = original.Take();
+  Check(original, 0);
+  Finish(original, 3);
+  return base;
+}
+
 // A copy that is asked to check everything, and ends.
 inline void CheckCopy(const SnapshotRef& snapshot, uint64_t mark) {
   TalkingRunner copy(snapshot);
