@@ -17,13 +17,14 @@ class Phases:
     spawn: float | None = None
     """Starting the QEMU process; 0 when the pool had started it ahead."""
     restore: float | None = None
-    """From the snapshot's stream to a guest that runs and is synchronised; for booted: the boot."""
+    """Finding the snapshot, and from its stream to a guest that runs and is synchronised; for
+    booted: the boot."""
     deploy: float | None = None
     """Making a context from a snapshot, where that is not part of the next phase."""
     import_: float | None = None
     """Loading the function: unpack, compile, import."""
     capture: float | None = None
-    """Taking and storing the function's snapshot."""
+    """Taking the function's snapshot; it goes to the disk after the answer."""
     run: float | None = None
     """From sending the arguments to the whole answer."""
 
@@ -64,7 +65,8 @@ class Invocation:
     stdout_truncated: bool = False
     stderr_truncated: bool = False
     snapshot: str | None = None
-    """The snapshot it started from or, when cold, the function's snapshot taken on the way."""
+    """The snapshot it started from or, when cold, the function's own; that may still be on its way
+    to the disk."""
     pooled: bool = False
     isolation: Isolation = "vm"
 
