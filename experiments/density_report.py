@@ -23,6 +23,10 @@ def check(record: Density) -> list[Check]:
     return [
         Check("idle context of NOP owns", MOST_FRAMES, "frames", each, "the prototype's: 351"),
         Check(
+            "deploy of a context, guest time, median",
+            *(100.0, "us", float(np.median(record.deploy_ns)) / 1e3 if record.deploy_ns else None),
+        ),
+        Check(
             "wrong answers of a random 1 %",
             *(0.0, "answers", wrong, f"{record.right} of {record.asked} right"),
         ),

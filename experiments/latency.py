@@ -21,10 +21,12 @@ from experiments import environment
 from experiments.peers import linux_process
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 from experiments.workloads import NOP, WORKLOADS, Workload
+from orchestrator.cli.options import MEMORY_MIB
 from orchestrator.dispatcher import Orchestrator
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
+from orchestrator.uc_dispatcher import UcDispatcher
 from snapshot_store import Level, SnapshotStore
 from snapshot_store.errors import SeussError
 
@@ -34,6 +36,9 @@ DISK_FUNCTIONS = 100
 PROCESS = "process"
 PATIENCE = 3
 """Failures in a row after which a cell is given up, so that a broken way does not cost hours."""
+
+Kind = tuple[str, bool]
+"""Isolation, and whether the base is optimised."""
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, steps done, and steps in all."""
@@ -58,6 +63,9 @@ def cells() -> list[Cell]:
             Cell(workload.name, path.value, ao)
             for path in (Path.COLD, Path.WARM)
             for ao in (True, False)
+        ]
+        found += [
+            Cell(workload.name, path.value, True, "uc") for path in (Path.COLD, Path.WARM, Path.HOT)
         ]
     return found
 
@@ -103,9 +111,9 @@ def _look_for_peer(recording: Recording) -> None:
 
 
 class _Node:
-    """An orchestrator with or without AO, over a store of its own."""
+    """An orchestrator of one isolation, with or without AO, over a store of its own."""
 
-    def __init__(self, settings: Settings, orchestrator: Orchestrator) -> None:
+    def __init__(self, settings: Settings, orchestrator: Orchestrator | UcDispatcher) -> None:
         self.settings = settings
         self._orchestrator = orchestrator
 
@@ -127,6 +135,7 @@ class _Node:
                     ao=self.settings.ao,
                     stored_pages=manifest.stored_pages,
                     stored_bytes=manifest.stored_bytes,
+                    isolation=self.settings.isolation,
                 )
             )
 
@@ -141,12 +150,15 @@ class _Node:
 
 
 @contextlib.asynccontextmanager
-async def _nodes(settings: Settings, stores: pathlib.Path) -> AsyncIterator[dict[bool, _Node]]:
+async def _nodes(settings: Settings, stores: pathlib.Path) -> AsyncIterator[dict[Kind, _Node]]:
     async with contextlib.AsyncExitStack() as stack:
-        nodes = {}
+        nodes: dict[Kind, _Node] = {}
         for ao in (True, False):
             own = replace(settings, ao=ao, store=stores / ("ao" if ao else "no-ao"))
-            nodes[ao] = _Node(own, await stack.enter_async_context(Orchestrator(own)))
+            nodes["vm", ao] = _Node(own, await stack.enter_async_context(Orchestrator(own)))
+        own = replace(settings, ao=True, store=stores / "uc", isolation="uc")
+        own = replace(own, memory_mib=max(settings.memory_mib, MEMORY_MIB["uc"]))
+        nodes["uc", True] = _Node(own, await stack.enter_async_context(UcDispatcher(own)))
         yield nodes
 
 
@@ -155,7 +167,7 @@ class _Run:
     """A run under way. `answers` holds each workload's right answer."""
 
     plan: Plan
-    nodes: Mapping[bool, _Node]
+    nodes: Mapping[Kind, _Node]
     recording: Recording
     answers: Mapping[str, dict[str, Any]]
     report: Report
@@ -189,7 +201,7 @@ class _Run:
                     return replace(blank, error=f"wrong answer: {answer.result}")
                 return replace(blank, latency_ms=answer.latency_ms)
             # Booted starts from nothing, so neither node's base matters to it.
-            node = self.nodes[cell.ao or False]
+            node = self.nodes[cell.isolation, cell.ao or False]
             tag = f"{self.plan.seed}/{number}"
             invocation = await node.invoke(workload, Path(cell.path), tag)
         except SeussError as error:

@@ -19,19 +19,20 @@ PHASES = ("spawn", "restore", "import", "capture", "run")
 class Cell:
     """One combination that is measured: a function on a path, with or without AO.
 
-    `ao` is None where the question does not arise (nothing is restored).
+    `ao` is None where the question does not arise (nothing is restored). `isolation` is "vm" for a
+    machine per invocation, "uc" for a context each in one machine.
     """
 
     function: str
     path: str
     ao: bool | None = None
+    isolation: str = "vm"
 
     @property
     def way(self) -> str:
         """The path with its AO, as tables and plots name it."""
-        if self.ao is None:
-            return self.path
-        return self.path if self.ao else f"{self.path}, no AO"
+        way = self.path if self.isolation == "vm" else f"{self.path} ({self.isolation})"
+        return f"{way}, no AO" if self.ao is False else way
 
     @property
     def name(self) -> str:
@@ -62,6 +63,7 @@ class Size:
     ao: bool
     stored_pages: int
     stored_bytes: int
+    isolation: str = "vm"
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,13 @@ class Recording:
         """Samples that failed, in the order measured."""
         return [sample for sample in self.samples if sample.error is not None]
 
-    def size(self, level: str, ao: bool, function: str | None = None) -> Size | None:
+    def size(
+        self, level: str, ao: bool, function: str | None = None, isolation: str = "vm"
+    ) -> Size | None:
         """The recorded size of that snapshot, or None."""
         for size in self.sizes:
-            if (size.level, size.ao, size.function) == (level, ao, function):
+            found = (size.level, size.ao, size.function, size.isolation)
+            if found == (level, ao, function, isolation):
                 return size
         return None
 
@@ -164,15 +169,20 @@ class Recording:
 
 
 def _csv_text(samples: Iterable[Sample]) -> str:
-    header = ["order", "round", "function", "path", "ao", "latency_ms"]
+    header = ["order", "round", "function", "path", "isolation", "ao", "latency_ms"]
     header += [f"{name}_ms" for name in PHASES] + ["pooled", "error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for sample in samples:
         cell = sample.cell
-        row: list[object] = [sample.order, sample.round, cell.function, cell.path, cell.ao]
-        row += [sample.latency_ms, *(sample.phases.get(name) for name in PHASES)]
+        row: list[object] = [sample.order, sample.round, cell.function, cell.path]
+        row += [
+            cell.isolation,
+            cell.ao,
+            sample.latency_ms,
+            *(sample.phases.get(name) for name in PHASES),
+        ]
         writer.writerow([*row, sample.pooled, sample.error])
     return text.getvalue()
 

@@ -13,17 +13,23 @@ from experiments.summary import ratio_of_medians, summarise
 from experiments.workloads import WORKLOADS
 
 WAYS = (
-    ("process", None),
-    ("booted", None),
-    ("cold", False),
-    ("cold", True),
-    ("warm", False),
-    ("warm", True),
+    ("process", None, "vm"),
+    ("booted", None, "vm"),
+    ("cold", False, "vm"),
+    ("cold", True, "vm"),
+    ("warm", False, "vm"),
+    ("warm", True, "vm"),
+    ("cold", True, "uc"),
+    ("warm", True, "uc"),
+    ("hot", True, "uc"),
 )
 
 _PAPER_LATENCIES = (
     ("Table 2", "cold start latency NOP", Cell("nop", "cold", ao=True)),
     ("Table 2", "warm start latency NOP", Cell("nop", "warm", ao=True)),
+    ("Table 2", "cold start latency NOP", Cell("nop", "cold", True, "uc")),
+    ("Table 2", "warm start latency NOP", Cell("nop", "warm", True, "uc")),
+    ("Table 2", "hot start latency NOP", Cell("nop", "hot", True, "uc")),
     ("AO table", "cold start latency without AO", Cell("nop", "cold", ao=False)),
     ("AO table", "warm start latency without AO", Cell("nop", "warm", ao=False)),
 )
@@ -71,7 +77,9 @@ def _introduction(recording: Recording) -> str:
         "the answer. Cold and warm find a machine made ready ahead (its making is not in the "
         "time): for cold one restored from the base and paused, with its changes being recorded, "
         "which with AO has run another function; for warm a started QEMU over the base's memory "
-        "that still has to take in the function's snapshot."
+        "that still has to take in the function's snapshot. Paths marked (uc) are answered by "
+        "contexts of one node that runs all the time: cold and warm deploy a context within the "
+        "time, hot finds an idle one."
     )
     if recording.environment["accelerator"] == "tcg":
         text += (
@@ -101,8 +109,8 @@ def _latencies(recording: Recording) -> str:
     rows = []
     for workload in WORKLOADS:
         booted = recording.latencies(Cell(workload.name, "booted"))
-        for path, ao in WAYS:
-            cell = Cell(workload.name, path, ao)
+        for way in WAYS:
+            cell = Cell(workload.name, *way)
             values = recording.latencies(cell)
             if not values:
                 reason = recording.unavailable.get(cell.name, "no sample")
@@ -127,9 +135,9 @@ def _latencies(recording: Recording) -> str:
 
 def _phases(recording: Recording) -> str:
     rows = []
-    for path, ao in WAYS:
-        cell = Cell("nop", path, ao)
-        if path == "process" or not recording.latencies(cell):
+    for way in WAYS:
+        cell = Cell("nop", *way)
+        if cell.path == "process" or not recording.latencies(cell):
             continue
         row = [cell.way]
         for name in PHASES:
@@ -144,7 +152,11 @@ def _papers(recording: Recording) -> str:
     for item, metric, cell in _PAPER_LATENCIES:
         values = recording.latencies(cell)
         rows.append(
-            _beside(papers.find(item, metric), summarise(values).median if values else None)
+            _beside(
+                papers.find(item, metric),
+                summarise(values).median if values else None,
+                cell.isolation,
+            )
         )
     for metric, level, ao, function in _PAPER_SIZES:
         size = recording.size(level, ao, function)
@@ -154,9 +166,11 @@ def _papers(recording: Recording) -> str:
     return table(head, rows)
 
 
-def _beside(figure: papers.PaperFigure, ours: float | None) -> tuple[str, ...]:
+def _beside(
+    figure: papers.PaperFigure, ours: float | None, isolation: str = "vm"
+) -> tuple[str, ...]:
     return (
-        figure.metric,
+        f"{figure.metric} ({isolation})" if isolation != "vm" else figure.metric,
         "not measured" if ours is None else f"{ours:.2f} {figure.unit}",
         f"{figure.value} {figure.unit}",
         "-" if ours is None else f"{ours / figure.number:.3g}",

@@ -18,6 +18,10 @@ DISK_SLACK = 1.1
 BOOTED = Cell("nop", "booted")
 COLD = Cell("nop", "cold", ao=True)
 WARM = Cell("nop", "warm", ao=True)
+PROCESS = Cell("nop", "process")
+UC_COLD = Cell("nop", "cold", ao=True, isolation="uc")
+UC_WARM = Cell("nop", "warm", ao=True, isolation="uc")
+UC_HOT = Cell("nop", "hot", ao=True, isolation="uc")
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,16 @@ def check(recording: Recording) -> list[Check]:
         _size("NOP function snapshot", 1.0, recording, "function", "nop"),
         _size("base snapshot, stored pages", 40.0, recording, "base", None),
         _disk(recording),
+        _ratio("hot NOP (uc) / native process", 0.2, recording, UC_HOT, PROCESS),
+        _ratio("warm NOP (uc) / native process", 0.5, recording, UC_WARM, PROCESS),
+        _ratio("cold NOP (uc) / native process", 1.0, recording, UC_COLD, PROCESS),
     ]
 
 
-def _ratio(promise: str, limit: float, recording: Recording, cell: Cell) -> Check:
-    above, below = recording.latencies(cell), recording.latencies(BOOTED)
+def _ratio(
+    promise: str, limit: float, recording: Recording, cell: Cell, to: Cell = BOOTED
+) -> Check:
+    above, below = recording.latencies(cell), recording.latencies(to)
     if not above or not below:
         return Check(promise, limit, "x", None)
     ratio = ratio_of_medians(above, below, recording.seed)

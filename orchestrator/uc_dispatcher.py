@@ -103,6 +103,11 @@ class UcDispatcher:
         """Have the node running: it keeps nothing else ready."""
         await self.life()
 
+    async def flush(self) -> None:
+        """Wait until every snapshot taken so far is on disk; leaving the dispatcher does too."""
+        if self._life is not None:
+            await self._life.flush()
+
     async def starting_point(self, function: Function) -> Path:
         """Return auto: which path a call takes shows when it is made, and nothing depends on it."""
         return Path.AUTO

@@ -107,11 +107,15 @@ class Life:
 
     async def close(self) -> None:
         """Store what is not stored yet, and end the node."""
-        while self._storing:
-            await asyncio.wait(self._storing)
+        await self.flush()
         if self._look is not None:
             self._look.cancel()
         await self.node.close()
+
+    async def flush(self) -> None:
+        """Wait until what was captured is stored."""
+        while self._storing:
+            await asyncio.wait(self._storing)
 
     def keep_idle(self, function: str, context: int) -> None:
         """Keep a UC that has served a request for the function's next one."""

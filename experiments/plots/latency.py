@@ -28,6 +28,11 @@ class Series:
     label: str
     colour: str
     marker: str
+    isolation: str = "vm"
+
+    def cell(self, function: str) -> Cell:
+        """What the series shows of a function."""
+        return Cell(function, self.path, self.ao, self.isolation)
 
 
 SERIES = (
@@ -36,6 +41,9 @@ SERIES = (
     Series("cold", True, "cold", style.BLUE, "o"),
     Series("warm", False, "warm, no AO", style.ORANGE, "^"),
     Series("warm", True, "warm", style.GREEN, "D"),
+    Series("cold", True, "cold (uc)", style.PURPLE, "<", "uc"),
+    Series("warm", True, "warm (uc)", style.YELLOW, ">", "uc"),
+    Series("hot", True, "hot (uc)", "black", "*", "uc"),
     Series("process", None, "Linux process (native)", style.GREY, "x"),
 )
 PHASE_COLOURS = dict(
@@ -77,7 +85,7 @@ def _draw_latencies(axes: Axes, recording: Recording) -> None:
         offset = (index / (len(SERIES) - 1) - 0.5) * SPREAD
         places, medians, below, above = [], [], [], []
         for place, workload in enumerate(WORKLOADS):
-            values = recording.latencies(Cell(workload.name, series.path, series.ao))
+            values = recording.latencies(series.cell(workload.name))
             if not values:
                 continue
             summary = summarise(values)
@@ -115,6 +123,7 @@ def _draw_paper(axes: Axes) -> None:
     for metric, series in (
         ("cold start latency NOP", "cold"),
         ("warm start latency NOP", "warm"),
+        ("hot start latency NOP", "hot"),
     ):
         figure = papers.find("Table 2", metric)
         axes.hlines(figure.number, -0.45, 0.45, color="black", linewidth=1, linestyle=":")
@@ -132,11 +141,10 @@ def _draw_phases(axes: Axes, recording: Recording) -> None:
     rows = [
         series
         for series in SERIES
-        if series.path in ("cold", "warm")
-        and recording.latencies(Cell("nop", series.path, series.ao))
+        if series.path in ("cold", "warm", "hot") and recording.latencies(series.cell("nop"))
     ]
     for place, series in enumerate(reversed(rows)):
-        cell = Cell("nop", series.path, series.ao)
+        cell = series.cell("nop")
         start = 0.0
         for phase in PHASES:
             values = recording.phase(cell, phase)

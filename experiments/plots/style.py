@@ -13,6 +13,7 @@ GREEN = "#009E73"
 VERMILION = "#D55E00"
 SKY = "#56B4E9"
 PURPLE = "#CC79A7"
+YELLOW = "#F0E442"
 GREY = "#666666"
 """The Okabe-Ito palette, with a grey for what is not ours."""
 

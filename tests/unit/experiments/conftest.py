@@ -8,12 +8,14 @@ from experiments.latency import cells
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 
 MS = {"process": 10.0, "booted": 1000.0, "cold": 100.0, "warm": 20.0}
+UC_MS = {"cold": 8.0, "warm": 4.0, "hot": 0.5}
 ROUNDS = 4
 
 
 def latency(cell: Cell, number: int) -> float:
     """Milliseconds that the made-up sample of a cell takes in a round."""
-    return MS[cell.path] * (1.5 if cell.ao is False else 1.0) + number
+    base = (MS if cell.isolation == "vm" else UC_MS)[cell.path]
+    return base * (1.5 if cell.ao is False else 1.0) + number
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ def test_every_round_measures_every_cell_once() -> None:
 
 def test_cells_are_all_functions_on_all_paths() -> None:
     ways = {"process", "booted", "cold", "cold, no AO", "warm", "warm, no AO"}
+    ways |= {"cold (uc)", "warm (uc)", "hot (uc)"}
     for workload in WORKLOADS:
         assert {cell.way for cell in cells() if cell.function == workload.name} == ways
 

@@ -19,7 +19,7 @@ def test_whole_record(recording: Recording) -> None:
     assert "TCG" in text
     assert "4 of 4 rounds" in text
     assert "What did not work" not in text
-    assert len(rows(text, "NOP")) == 6
+    assert len(rows(text, "NOP")) == 9
     warm = next(row for row in rows(text, "NOP") if row[1] == "warm")
     assert warm[2:6] == ["21.50", "20.30 to 22.70", "46.6x", "4"]
 

@@ -1,0 +1,68 @@
+"""The density experiment's record, report and plot."""
+
+from __future__ import annotations
+
+import pathlib
+from dataclasses import replace
+
+import pytest
+
+from experiments import density_report
+from experiments.density import Density, Point
+from experiments.plots import density as density_plot
+
+
+@pytest.fixture
+def record() -> Density:
+    """A run in which every promise is kept."""
+    return Density(
+        environment={"accelerator": "tcg", "started": 1.7e9},
+        seed=3,
+        node_mib=512,
+        free_before=100_000,
+        free_after=20_000,
+        points=[Point(500, 1.5, 60_000), Point(1000, 4.0, 20_000)],
+        deploy_ns=[20_000] * 1000,
+        stopped_by="1/50 of the memory left",
+        asked=10,
+        right=10,
+        free_end=19_800,
+    )
+
+
+def test_figures_follow_from_the_points(record: Density) -> None:
+    assert (record.contexts, record.frames_each, record.rate) == (1000, 80.0, 250.0)
+    empty = replace(record, points=[])
+    assert (empty.contexts, empty.frames_each, empty.rate) == (0, None, None)
+
+
+def test_verdicts(record: Density) -> None:
+    assert [item.passed for item in density_report.check(record)] == [True] * 3
+    bad = replace(record, free_after=-1000, right=9, deploy_ns=[200_000])
+    assert [item.passed for item in density_report.check(bad)] == [False] * 3
+    missing = replace(record, points=[], deploy_ns=[], asked=0)
+    assert [item.passed for item in density_report.check(missing)] == [None] * 3
+
+
+def test_report_puts_the_papers_figures_beside(record: Density) -> None:
+    text = density_report.render(record)
+    assert "| creation rate, SEUSS UC | 250 instances/s | 128.6 instances/s | 1.94 |" in text
+    assert "| frames more after a first request | 20.0 |" in text
+    assert "FAIL" not in text and "What did not work" not in text
+    broken = density_report.render(replace(record, right=9, wrong=["context 7: fault"]))
+    assert "**FAIL**" in broken and "context 7: fault" in broken
+    assert "not measured" in density_report.render(replace(record, points=[], asked=0))
+
+
+def test_record_survives_the_disk(record: Density, tmp_path: pathlib.Path) -> None:
+    record.save(tmp_path)
+    assert Density.load(tmp_path) == record
+    assert (tmp_path / "density.csv").read_text().splitlines()[1] == "500,1.500,60000"
+    (tmp_path / "density.json").write_text('{"experiment": "latency", "format": 1}')
+    with pytest.raises(ValueError, match="no record of the density experiment"):
+        Density.load(tmp_path)
+
+
+def test_plot_is_drawn(record: Density, tmp_path: pathlib.Path) -> None:
+    for path in density_plot.draw(record, tmp_path):
+        assert path.stat().st_size > 1000
