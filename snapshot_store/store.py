@@ -330,7 +330,7 @@ class SnapshotStore:
         rows = self._catalogue.ids()
         present = self._present()
         for gone in self._damaged.keys() - present:
-            del self._damaged[gone]
+            self._damaged.pop(gone, None)
         if missing := present - rows - self._damaged.keys():
             self._catalogue.add(self._read_manifests(missing))
         if stale := rows - present:
