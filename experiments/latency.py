@@ -139,10 +139,13 @@ class _Node:
                 )
             )
 
-    async def invoke(self, workload: Workload, path: Path, tag: str) -> Invocation:
-        """Invoke once with a full pool; cold, a variant that nothing has been captured of yet."""
-        function = workload.variant(tag) if path is Path.COLD else workload.function()
+    async def rest(self) -> None:
+        """Wait until the pools are full, so that nothing is made while a sample is taken."""
         await self._orchestrator.prepare(self.settings.pool_size)
+
+    async def invoke(self, workload: Workload, path: Path, tag: str) -> Invocation:
+        """Invoke once; cold, a variant that nothing has been captured of yet."""
+        function = workload.variant(tag) if path is Path.COLD else workload.function()
         invocation = await self._orchestrator.invoke(function, workload.arguments, path)
         # What goes on after a cold answer must not slow the sample that comes next.
         await self._orchestrator.flush()
@@ -193,6 +196,9 @@ class _Run:
         workload = next(workload for workload in WORKLOADS if workload.name == cell.function)
         blank = Sample(cell, number, done, None)
         try:
+            # All of them: one node's pool that fills would slow the sample of another way.
+            for each in self.nodes.values():
+                await each.rest()
             if cell.path == PROCESS:
                 answer = await asyncio.to_thread(
                     linux_process.measure, workload.source, workload.arguments

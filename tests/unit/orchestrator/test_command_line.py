@@ -45,6 +45,19 @@ def test_machine_to_restore_needs_no_kernel_and_writes_no_file() -> None:
     assert not [word for word in command if "path=" in word and "mem-path=/proc/self" not in word]
 
 
+def test_node_shares_its_memory_and_sees_the_region_behind_it() -> None:
+    wiring = replace(WIRING, ram=6, ram_shared=True, region=7, region_size=64 << 20)
+    command = command_line(HARDWARE, wiring, pathlib.Path("guest.elf"))
+    backends = [word for word in command if word.startswith("memory-backend-file")]
+    assert "id=ram" in backends[0] and "share=on,mem-path=/proc/self/fd/6" in backends[0]
+    assert "share=on,readonly=on,mem-path=/proc/self/fd/7" in backends[1]
+    nodes = [word for word in command if word.startswith("node,memdev")]
+    assert nodes == ["node,memdev=ram", "node,memdev=region"]
+    assert option(command, "-m") == "192M"
+    assert "memory-backend=" not in option(command, "-M")
+    assert 7 in wiring.descriptors()
+
+
 def test_facts_tell_all_that_restoring_depends_on() -> None:
     facts = HARDWARE.facts("QEMU emulator version 7.2.0")
     assert facts == {
