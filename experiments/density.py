@@ -18,7 +18,9 @@ from typing import Any, Self
 from experiments import environment
 from experiments.recording import write_whole
 from experiments.workloads import NOP
+from orchestrator.command_line import MIB
 from orchestrator.errors import CaptureError
+from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
 from orchestrator.settings import Settings
 from orchestrator.uc_dispatcher import UcDispatcher
@@ -37,6 +39,10 @@ ANSWERED_PART = 100
 """One UC in this many answers a request."""
 LIMIT_S = 60.0
 SETTLED_S = 0.1
+SIZES_MB = (2, 200)
+SIZED_DEPLOYS = 200
+LEAST_FOR_SIZES = 1024
+"""MiB of a node in which one context may own the larger of the sizes."""
 GUESSED_FRAMES = 100
 """What one UC may take at most, when the next wave's size is chosen."""
 
@@ -69,6 +75,8 @@ class Density:
     environment: dict[str, Any]
     seed: int
     node_mib: int
+    sized: dict[str, list[int]] = field(default_factory=dict)
+    """Guest time in ns of deploys from snapshots with so many megabytes of data, by megabytes."""
     free_before: int = 0
     """Free frames of 4 KiB with the function's snapshot taken and no UC."""
     free_after: int = 0
@@ -129,7 +137,8 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Density:
     async with UcDispatcher(plan.settings) as dispatcher:
         life = await dispatcher.life()
         node = life.node
-        snapshot = await _function_snapshot(node, life.base)
+        await _deploy_by_size(node, life.base, record, report)
+        snapshot = await _function_snapshot(node, life.base, NOP.function())
         record.free_before = await _settled(node)
         contexts = await _fill(node, snapshot, plan.most, record, report)
         record.save(folder)
@@ -149,11 +158,33 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Density:
     return record
 
 
-async def _function_snapshot(node: UcNode, base: int) -> int:
-    """Import NOP and capture it; nothing else of it stays."""
-    loaded = await node.load(SNAPSHOT | base, NOP.function(), LIMIT_S)
+async def _deploy_by_size(node: UcNode, base: int, record: Density, report: Report) -> None:
+    """Deploy from a small and a large snapshot by turns; does nothing on a node too small."""
+    if node.hardware.memory < LEAST_FOR_SIZES * MIB:
+        return
+    snapshots = {}
+    for megabytes in SIZES_MB:
+        code = f"DATA = b'x' * {megabytes * 10**6}\ndef main(args): return {{}}\n"
+        function = Function(f"{megabytes} MB", "source", code.encode())
+        snapshots[megabytes] = await _function_snapshot(node, base, function)
+        record.sized[str(megabytes)] = []
+    for number in range(SIZED_DEPLOYS):
+        report("deploying by size", number, SIZED_DEPLOYS)
+        for megabytes, snapshot in snapshots.items():
+            deployed = await node.deploy(snapshot)
+            if isinstance(deployed, InvocationError):
+                raise CaptureError(f"{megabytes} MB cannot be deployed: {deployed.message}")
+            record.sized[str(megabytes)].append(deployed[1])
+            await node.end(deployed[0])
+    for snapshot in snapshots.values():
+        await node.evict(snapshot)
+
+
+async def _function_snapshot(node: UcNode, base: int, function: Function) -> int:
+    """Import a function and capture it; nothing else of it stays."""
+    loaded = await node.load(SNAPSHOT | base, function, LIMIT_S)
     if loaded.error is not None:
-        raise CaptureError(f"NOP cannot be imported: {loaded.error.message}")
+        raise CaptureError(f"{function.name} cannot be imported: {loaded.error.message}")
     captured = await node.capture(loaded.context)
     await node.end(loaded.context)
     return captured.snapshot

@@ -10,6 +10,7 @@ from experiments import papers
 from experiments.density import Density
 from experiments.markdown import table
 from experiments.requirements import Check
+from experiments.summary import ratio_of_medians
 
 MEGABYTE = 1e6
 PAGE_BYTES = 4096
@@ -26,11 +27,25 @@ def check(record: Density) -> list[Check]:
             "deploy of a context, guest time, median",
             *(100.0, "us", float(np.median(record.deploy_ns)) / 1e3 if record.deploy_ns else None),
         ),
+        _by_size(record),
         Check(
             "wrong answers of a random 1 %",
             *(0.0, "answers", wrong, f"{record.right} of {record.asked} right"),
         ),
     ]
+
+
+def _by_size(record: Density) -> Check:
+    promise = "deploy, 200 MB snapshot / 2 MB snapshot, guest time"
+    small, large = record.sized.get("2"), record.sized.get("200")
+    if not small or not large:
+        return Check(promise, 1.5, "x", None, "needs a node of 1 GiB or more")
+    ratio = ratio_of_medians(large, small, record.seed)
+    detail = (
+        f"{np.median(large) / 1e3:.0f} us / {np.median(small) / 1e3:.0f} us; "
+        f"95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
+    )
+    return Check(promise, 1.5, "x", ratio.value, detail)
 
 
 def render(record: Density) -> str:

@@ -23,6 +23,7 @@ def record() -> Density:
         free_after=20_000,
         points=[Point(500, 1.5, 60_000), Point(1000, 4.0, 20_000)],
         deploy_ns=[20_000] * 1000,
+        sized={"2": [20_000, 21_000], "200": [22_000, 23_000]},
         stopped_by="1/50 of the memory left",
         asked=10,
         right=10,
@@ -37,11 +38,13 @@ def test_figures_follow_from_the_points(record: Density) -> None:
 
 
 def test_verdicts(record: Density) -> None:
-    assert [item.passed for item in density_report.check(record)] == [True] * 3
-    bad = replace(record, free_after=-1000, right=9, deploy_ns=[200_000])
-    assert [item.passed for item in density_report.check(bad)] == [False] * 3
-    missing = replace(record, points=[], deploy_ns=[], asked=0)
-    assert [item.passed for item in density_report.check(missing)] == [None] * 3
+    assert [item.passed for item in density_report.check(record)] == [True] * 4
+    bad = replace(
+        record, free_after=-1000, right=9, deploy_ns=[200_000], sized={"2": [1], "200": [2]}
+    )
+    assert [item.passed for item in density_report.check(bad)] == [False] * 4
+    missing = replace(record, points=[], deploy_ns=[], asked=0, sized={})
+    assert [item.passed for item in density_report.check(missing)] == [None] * 4
 
 
 def test_report_puts_the_papers_figures_beside(record: Density) -> None:
