@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import click
 
 from experiments import density as density_experiment
-from experiments import density_report
+from experiments import density_report, dirty_report
+from experiments import dirty_tracking as dirty_experiment
 from experiments import latency as latency_experiment
 from experiments import report as reports
 from experiments.plots import density as density_plot
+from experiments.plots import dirty as dirty_plot
 from experiments.plots import latency as latency_plot
 from experiments.recording import Recording
 from experiments.requirements import Check, check
@@ -109,6 +111,40 @@ def density(most: int, out: pathlib.Path | None, seed: int | None, settings: Set
     density_plot.draw(record, folder)
     _say(density_report.check(record))
     click.echo(folder / "density.md")
+
+
+@run.command()
+@click.option("--quick", is_flag=True, help="One sample per function instead of 5.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder for the results.  [default: results/<time>]",
+)
+@settings_options
+def dirty_tracking(quick: bool, out: pathlib.Path | None, settings: Settings) -> None:
+    """Pages that a function's import wrote in a context, found four ways.
+
+    By the kernel's page-table walk, QEMU's migration bitmap, the host's pagemap, and a byte diff of
+    the node's memory. The walk must find all that changed of the context. --isolation and --store
+    have no effect here.
+
+    \b
+    Writes into the folder:
+      dirty-tracking.json  every set of frames, every time, the environment
+      dirty-tracking.csv   sizes by way and owner, and times, as rows
+      dirty-tracking.png, dirty-tracking.pdf
+      dirty-tracking.md    verdicts, sets, overlaps, times
+    """
+    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    rounds = dirty_experiment.QUICK_ROUNDS if quick else dirty_experiment.ROUNDS
+    plan = dirty_experiment.Plan(settings, rounds)
+    click.echo(f"dirty-tracking: {rounds} rounds, results go to {folder}", err=True)
+    record = progress.run(dirty_experiment.run(plan, folder, _Bars("dirty-tracking")))
+    (folder / "dirty-tracking.md").write_text(dirty_report.render(record), encoding="utf-8")
+    dirty_plot.draw(record, folder)
+    _say(dirty_report.check(record))
+    click.echo(folder / "dirty-tracking.md")
 
 
 @experiments.command()

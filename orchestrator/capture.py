@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from orchestrator.command_line import MIB
 from orchestrator.errors import CaptureError, MachineError, MigrationError
@@ -88,6 +89,9 @@ class HeldCapture:
         self._near: socket.socket | None = None
         self._far: socket.socket | None = None
         self._flaw: str | None = None
+        self.sent: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
+        """After `collect`, the numbers of the pages that QEMU sent since `arm`: those it had marked
+        as written, and from `hold_page` on the rest of its first pass."""
 
     @property
     def flaw(self) -> str | None:
@@ -140,6 +144,7 @@ class HeldCapture:
         finally:
             self.close()
         pages = self._decoder.pages()
+        self.sent = pages.numbers
         delta = self._origin.difference(pages)
         return Captured(self._decoder.blocks, delta, self._decoder.state)
 

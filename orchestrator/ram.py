@@ -51,6 +51,10 @@ class RamFile:
         copied: npt.NDArray[np.uint8] = whole[numbers.astype(np.intp)]
         return copied
 
+    def whole(self) -> npt.NDArray[np.uint8]:
+        """View all pages in place: shape (n, 4096), read-only. `close` fails while a view lives."""
+        return np.frombuffer(self._map, np.uint8).reshape(-1, PAGE_SIZE)
+
     def close(self) -> None:
         """Give the file up; machines that map it keep it until they end."""
         self._finalizer()

@@ -54,7 +54,7 @@ async def export(node: UcNode, snapshot: int) -> Exported:
     Raises CaptureError when the node refuses, or names pages that cannot be.
     """
     payload = await node.export(snapshot)
-    state, records = _split(payload)
+    state, records = split(payload)
     numbers = records["page"].astype(np.uint64)
     frames = records["frame"].astype(np.uint64)
     total = node.hardware.memory + node.region_size
@@ -171,8 +171,11 @@ class StoredContexts:
         return self._store.open(found[0].id, verify=True) if found else None
 
 
-def _split(payload: bytes) -> tuple[bytes, npt.NDArray[np.void]]:
-    """Take an EXPORTED payload apart. Raises CaptureError when it is not one."""
+def split(payload: bytes) -> tuple[bytes, npt.NDArray[np.void]]:
+    """Take an EXPORTED payload apart into the state and `RECORD`s.
+
+    Raises CaptureError when it is not one.
+    """
     head = _LENGTH.size
     size = _LENGTH.unpack_from(payload)[0] if len(payload) >= head else len(payload)
     rest = len(payload) - head - size
