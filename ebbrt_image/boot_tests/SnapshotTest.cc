@@ -247,6 +247,18 @@ void ChainOfSnapshots() {
   });
 }
 
+// A UC that captures itself without end makes a chain of any length, and all
+// of it goes with its last user.
+void LongChainIsDropped() {
+  ReturnsAllFrames([] {
+    TalkingRunner original({"witness"});
+    for (uint32_t number = 1; number <= 1000; ++number)
+      original.Take(number);
+    CheckCopy(original.uc().origin(), 0);
+    Finish(original, 3);
+  });
+}
+
 }  // namespace
 
 void AppMain() {
@@ -258,5 +270,6 @@ void AppMain() {
   Case("counters", FaultsOfACopyAreExact);
   Case("levels", ThreeLevels);
   Case("chain", ChainOfSnapshots);
+  Case("long chain", LongChainIsDropped);
   Pass();
 }

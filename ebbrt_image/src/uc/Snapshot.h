@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "lib/RefCounted.h"
 #include "lib/Vector.h"
@@ -20,6 +21,12 @@ class Snapshot : public AtomicRefCounted<Snapshot> {
            std::unique_ptr<MemoryImage> memory, UcState state)
       : id_(id), parent_(std::move(parent)), memory_(std::move(memory)),
         state_(std::move(state)) {}
+  // A chain of any length goes one by one: stacks are small.
+  ~Snapshot() {
+    auto next = std::move(parent_);
+    while (next && next->ref_count() == 1)
+      next = std::exchange(next->parent_, nullptr);
+  }
 
   uint32_t id() const { return id_; }
   // What the captured UC was deployed from; null for one that was booted.
