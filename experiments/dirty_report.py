@@ -109,8 +109,9 @@ def render(record: DirtyTracking) -> str:
         _overlaps(record),
         "## Milliseconds",
         _times(record),
-        "The walk's time follows what was written. Bitmap, pagemap and byte diff look at all of "
-        "the node's memory, whatever one context wrote, and must stop the node for a sharp set.",
+        "The walk looks at what the context wrote and at nothing else. Bitmap, "
+        "pagemap and byte diff look at all of the node's memory, whatever one context "
+        "wrote, and must stop the node for a sharp set.",
         "## Environment",
         table(("fact", "value"), [(name, str(value)) for name, value in facts.items()]),
     ]
