@@ -17,6 +17,7 @@ enum Command : uint64_t {
   kShuffled = 8,
   kFlood = 9,
   kDrain = 10,
+  kReply = 11,
 };
 
 constexpr uint64_t Of(Command command, uint64_t argument = 0) {

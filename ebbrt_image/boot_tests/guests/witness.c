@@ -15,6 +15,7 @@ enum {
   kShuffled = 8,  // all is as kShuffle left it
   kFlood = 9,     // a thread writes more than a pipe holds
   kDrain = 10,    // reads what it wrote
+  kReply = 11,    // gives bytes that depend on all of its memory
 };
 
 enum { kWords = kPageSize / 8, kPages = 48, kBits = 97, kRounds = 300000 };
@@ -375,6 +376,19 @@ static void CheckShuffled(void) {
   EXPECT(moved[3 * kWords], 0);
 }
 
+// A kilobyte in the second half of the report.
+static void Reply(u64 argument) {
+  u64 state = argument;
+  u64* reply = report + kWords / 2;
+  for (u64 i = 0; i < kWords / 4; ++i) {
+    const u64* page = pages[i % kPages];
+    for (u64 j = 0; j < kWords; ++j)
+      state = (state ^ page[j]) * 0x100000001b3 + j;
+    EXPECT(CALL4(17, diary, reply + i, 8, i % 8 * 8), 8);
+    reply[i] ^= state;
+  }
+}
+
 static int flood[2];
 static u8 flood_stack[4096] __attribute__((aligned(16)));
 static u8 flood_bytes[kRounds];
@@ -455,6 +469,9 @@ int Main(int count, char** arguments) {
       break;
     case kDrain:
       DrainFlood();
+      break;
+    case kReply:
+      Reply(argument);
       break;
     default:
       return 99;

@@ -1,0 +1,158 @@
+// Tries to get at what is not its own, by scenario. Ends with status 0 if
+// nothing gave way.
+#include "Requests.h"
+
+#define IS(name) Same(what, name)
+
+enum { kWords = kPageSize / 8 };
+
+static u8 stacks[200][512] __attribute__((aligned(16)));
+static u32 alive[200];
+
+static void ExpectZeroes(const u64* words, u64 count) {
+  for (u64 i = 0; i < count; ++i)
+    EXPECT(words[i], 0);
+}
+
+// Memory in every form the kernel gives it: nothing of others is in there.
+static void Scavenge(void) {
+  static u64 buffer[kWords];
+  u64 pages = 2000;
+  u64* fresh =
+      (u64*)MapAnonymous(0, pages * kPageSize, kCanRead | kCanWrite, 0);
+  for (u64 i = 0; i < pages; ++i) {
+    ExpectZeroes(fresh + i * kWords + 1, kWords - 1);
+    fresh[i * kWords] = 1;
+    ExpectZeroes(fresh + i * kWords + 1, kWords - 1);
+  }
+  u64* heap = (u64*)CALL1(kBreak, 0);
+  EXPECT(CALL1(kBreak, heap + 100 * kWords), heap + 100 * kWords);
+  ExpectZeroes(heap, 100 * kWords);
+  // A file that grows without being written, and one with a byte in each page.
+  int file = (int)CALL3(2, "/tmp/file", 0x42, 0600);
+  EXPECT(CALL2(77, file, 50 * kPageSize), 0);
+  for (u64 i = 0; i < 50; ++i) {
+    if (i % 2)
+      EXPECT(CALL4(18, file, "x", 1, i * kPageSize), 1);
+    EXPECT(CALL4(17, file, buffer, kPageSize, i * kPageSize), kPageSize);
+    ExpectZeroes(buffer + 1, kWords - 1);
+  }
+  // Registers of a new thread, and what no call may leave in others' buffers.
+  int ends[2];
+  EXPECT(CALL2(kPipe2, ends, 0x800), 0);
+  buffer[0] = 0;
+  EXPECT(CALL3(kRead, ends[0], buffer, kPageSize), kAgain);
+  ExpectZeroes(buffer, kWords);
+}
+
+// Names under which systems show memory.
+static void OpenDoors(void) {
+  static const char* const doors[] = {
+      "/dev/mem",  "/dev/kmem",   "/proc/self/mem", "/proc/1/mem",
+      "/dev/port", "/proc/kcore", "/dev/vda",       "/../../dev/mem"};
+  for (u64 i = 0; i < sizeof(doors) / sizeof(doors[0]); ++i)
+    EXPECT_TRUE(CALL3(2, doors[i], 2, 0) < 0);
+  // ioperm, iopl, ptrace, reading others' memory, modules, new roots.
+  static const int calls[] = {173, 172, 101, 310, 311, 175, 313, 165, 161, 246};
+  for (u64 i = 0; i < sizeof(calls) / sizeof(calls[0]); ++i)
+    EXPECT_TRUE(Call(calls[i], 1, 2, 3, 4, 5, 6) < 0);
+}
+
+// A neighbour's page, by the kernel's address of it, with the kernel's help.
+static void AskKernel(u64 address) {
+  int ends[2];
+  u64 pair[2] = {address, 8};
+  EXPECT(CALL2(kPipe2, ends, 0x800), 0);
+  EXPECT(CALL3(kWrite, ends[1], address, 8), kBadAddress);
+  EXPECT(CALL3(20, ends[1], pair, 1), kBadAddress);
+  EXPECT(CALL3(kWrite, ends[1], "12345678", 8), 8);
+  EXPECT(CALL3(kRead, ends[0], address, 8), kBadAddress);
+  EXPECT(CALL3(kRandom, address, 8, 0), kBadAddress);
+  EXPECT(CALL2(kClockTime, 1, address), kBadAddress);
+  EXPECT(CALL4(kFutex, address, 0, 0, 0), kBadAddress);
+  EXPECT_TRUE(
+      (long)MapAnonymous(address & ~0xffful, kPageSize, kCanRead, 0x10) < 0);
+  EXPECT_TRUE(CALL3(kProtect, address & ~0xffful, kPageSize, 7) < 0);
+  EXPECT_TRUE(CALL2(kUnmap, address & ~0xffful, kPageSize) < 0);
+  EXPECT_TRUE(CALL3(kAdvise, address & ~0xffful, kPageSize, 4) < 0);
+}
+
+static void Multiply(void* unused) {
+  (void)unused;
+  for (;;) {
+    EXPECT(CALL1(57, 0), kNoCall);
+    EXPECT(CALL1(58, 0), kNoCall);
+    for (int i = 0; i < 200; ++i)
+      if (!__atomic_exchange_n(&alive[i], 1, __ATOMIC_RELAXED)) {
+        long answer = StartThread(Multiply, 0, stacks[i] + 512, &alive[i]);
+        EXPECT_TRUE(answer > 0 || answer == kAgain);
+      }
+  }
+}
+
+// Answers to requests that are others', and frames that only kernels send.
+static void Forge(void) {
+  struct Frame frame;
+  for (u64 id = 0; id < 300; ++id)
+    for (unsigned short type = 0; type < 0x90; ++type) {
+      frame = (struct Frame){0x53554553, 1, 0, type, id, (u32)id, 0, 0, 0};
+      frame.check = Checksum((u8*)&frame, kFrameSize - 4);
+      long answer = CALL3(kWrite, kChannel, &frame, kFrameSize);
+      int mine = type >= 0x81 && type <= 0x85;
+      EXPECT(answer, mine ? kFrameSize : kInvalid);
+    }
+}
+
+static void Hoard(void) {
+  u64 size = 1ul << 30;
+  u8* pages = MapAnonymous(0, size, kCanRead | kCanWrite, 0);
+  // What comes after needs no more.
+  u64 count = report[0] = 0;
+  while (CALL3(kRandom, pages + count * kPageSize, 1, 0) == 1)
+    ++count;
+  report[0] = count;
+  CALL2(kUnmap, pages, 40 * kPageSize);
+}
+
+int Main(int count, char** arguments) {
+  struct Frame frame;
+  EXPECT(count, 2);
+  const char* what = arguments[1];
+  OpenReport();
+  // What it is to do is known when it is let go.
+  EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
+  if (IS("scavenge"))
+    Scavenge();
+  if (IS("doors"))
+    OpenDoors();
+  if (IS("ask-kernel"))
+    AskKernel(frame.id);
+  if (IS("read"))
+    report[0] = *(volatile u64*)frame.id;
+  if (IS("write"))
+    *(volatile u64*)frame.id = 1;
+  if (IS("multiply"))
+    Multiply(0);
+  if (IS("forge"))
+    Forge();
+  if (IS("spin"))
+    for (;;)
+      __asm__ volatile("");
+  if (IS("spin-in-calls"))
+    for (;;)
+      CALL1(kThreadId, 0);
+  if (IS("fault-without-end")) {
+    u8* pages = MapAnonymous(0, 64 * kPageSize, kCanRead | kCanWrite, 0);
+    for (;;) {
+      for (u64 i = 0; i < 64; ++i)
+        pages[i * kPageSize] = 1;
+      CALL3(kAdvise, pages, 64 * kPageSize, 4);
+    }
+  }
+  if (IS("hoard")) {
+    Hoard();
+    Answer(frame.id);
+    EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
+  }
+  return 0;
+}
