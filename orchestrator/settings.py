@@ -14,6 +14,9 @@ Accelerator = Literal["auto", "kvm", "tcg"]
 Machine = Literal["microvm", "q35"]
 Isolation = Literal["vm", "uc"]
 
+MAX_CORES = 16
+"""As many as the image starts."""
+
 MIN_MEMORY_MIB = 64
 
 MAX_TIMEOUT_S = 24 * 3600
@@ -39,6 +42,8 @@ class Settings:
     isolation: Isolation = "vm"
     """What separates invocations: a machine each, or a unikernel context each in one machine."""
     memory_mib: int = 128
+    cores: int = 1
+    """Processors of a machine; a node of contexts uses all, a machine per invocation one."""
     pool_size: int = 2
     ao: bool = True
     """Anticipatory optimisation before the base snapshot is taken."""
@@ -56,6 +61,10 @@ class Settings:
             raise SettingsError(
                 f"{self.memory_mib} MiB of memory are too little for the image. "
                 f"Give at least {MIN_MEMORY_MIB}."
+            )
+        if not 1 <= self.cores <= MAX_CORES:
+            raise SettingsError(
+                f"A machine of {self.cores} cores cannot be. Give 1 to {MAX_CORES}."
             )
         if self.pool_size < 0:
             raise SettingsError(

@@ -16,8 +16,10 @@ ZERO_FRAME = 2**64 - 1
 """Stands for a frame where the page is all zero."""
 REGION_MIB = 256
 """Room for snapshots; pages take memory once they are filled."""
-LOW_MEMORY = {"microvm": 0xB0000000, "q35": 0x80000000}
-"""Where QEMU splits a memory that reaches beyond 0xB0000000; the rest goes to 4 GiB."""
+LARGEST_WHOLE = {"microvm": 0xC0000000, "q35": 0xB0000000 - 1}
+"""The largest memory that QEMU puts below 4 GiB in one piece (`info mtree` of 7.2)."""
+LOW_MEMORY = {"microvm": 0xC0000000, "q35": 0x80000000}
+"""What it puts there of a larger one; the rest begins at 4 GiB."""
 HIGH_START = 1 << 32
 
 
@@ -31,7 +33,7 @@ class Placed:
 
 def physical_address(hardware: Hardware, offset: int, total: int) -> int:
     """Return where the guest sees byte `offset` of a memory of `total` bytes."""
-    low = total if total < LOW_MEMORY["microvm"] else LOW_MEMORY[hardware.machine]
+    low = _low_memory(hardware, total)
     return offset if offset < low else offset - low + HIGH_START
 
 
@@ -39,10 +41,15 @@ def file_pages(
     hardware: Hardware, frames: npt.NDArray[np.uint64], total: int
 ) -> npt.NDArray[np.uint64]:
     """Return at which page of its memory's file each physical frame lies."""
-    low = total if total < LOW_MEMORY["microvm"] else LOW_MEMORY[hardware.machine]
+    low = _low_memory(hardware, total)
     gap = np.uint64((HIGH_START - low) // PAGE_SIZE)
     high = frames >= np.uint64(HIGH_START // PAGE_SIZE)
     return np.where(high, frames - gap, frames)
+
+
+def _low_memory(hardware: Hardware, total: int) -> int:
+    whole = total <= LARGEST_WHOLE[hardware.machine]
+    return total if whole else LOW_MEMORY[hardware.machine]
 
 
 class SharedRegion:

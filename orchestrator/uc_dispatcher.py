@@ -63,7 +63,7 @@ class UcDispatcher:
             settings.accelerator, settings.image.with_name(PROBE_NAME)
         )
         logger.info("accelerator: %s", chosen.reason)
-        self.hardware = Hardware(chosen, settings.machine, settings.memory_mib)
+        self.hardware = Hardware(chosen, settings.machine, settings.memory_mib, settings.cores)
         facts = context_facts(self.hardware.facts(await accelerator.qemu_version()))
         # Not in a thread: a cancellation would leave a store behind that nobody closes.
         self._store = SnapshotStore(settings.store)

@@ -74,7 +74,10 @@ class UcNode:
         """The node's RAM, by physical address."""
         self.region_size = 0 if region is None else region.memory.size
         """Bytes of the shared region that the node maps."""
-        words = ["seuss.mode=node", f"seuss.uc_memory={hardware.memory_mib // UC_MEMORY_PART}M"]
+        words = [
+            "seuss.mode=node",
+            f"seuss.uc_memory={min(1024, hardware.memory_mib // UC_MEMORY_PART)}M",
+        ]
         if region is not None:
             words.append(region.option(hardware))
         self.machine = Machine(

@@ -57,6 +57,14 @@ _SETTINGS = [
         help="The guest's memory in MiB.",
     ),
     click.option(
+        "--cores",
+        type=int,
+        default=Settings.cores,
+        show_default=True,
+        metavar="N",
+        help="Processors of the machine; contexts spread over all.",
+    ),
+    click.option(
         "--pool",
         type=int,
         default=Settings.pool_size,
@@ -91,6 +99,7 @@ def node_options(command: Command) -> Command:
         accelerator: Accelerator,
         machine: Machine,
         memory: int | None,
+        cores: int,
         pool: int,
         no_ao: bool,
         image: pathlib.Path,
@@ -104,6 +113,7 @@ def node_options(command: Command) -> Command:
             accelerator=accelerator,
             machine=machine,
             memory_mib=MEMORY_MIB[isolation] if memory is None else memory,
+            cores=cores,
             pool_size=pool,
             ao=not no_ao,
         )
