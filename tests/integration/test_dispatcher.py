@@ -22,6 +22,7 @@ from orchestrator.settings import Settings
 from snapshot_store import Level, Plan, Snapshot, SnapshotStore, StoreFullError
 from tests.integration.guests import holdings
 
+SETTLE_TURNS = 1000
 HELLO = Function("hello", "source", b"def main(args): ...")
 REHEARSED = node.REHEARSALS + 1
 """Loads and calls before a request's: ahead of the base, and when a machine is armed."""
@@ -406,7 +407,11 @@ async def test_cancelled_while_the_base_is_taken(settings: Settings) -> None:
         task.cancel()
         await asyncio.wait((task,))
         del task  # its exception refers to all that was open when it was raised
-        await asyncio.sleep(0.01)  # asyncio closes pipes of ended processes in its next turn
+        # asyncio closes the pipes of ended processes when it hears of their end.
+        for _ in range(SETTLE_TURNS):
+            if holdings() == before:
+                break
+            await asyncio.sleep(0.01)
         assert holdings() == before
     assert await use_once(settings)
 
