@@ -56,6 +56,23 @@ def runs(pid: int) -> bool:
     return state not in "ZX"
 
 
+def childless() -> bool:
+    """Reap what has ended; whether no child of this process is left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
+@pytest.fixture(autouse=True)
+def reaped() -> Iterator[None]:
+    """Daemons end as children of this process: a command's would be init's."""
+    yield
+    assert gone(childless)
+
+
 @pytest.fixture
 def daemon(settings: Settings) -> Iterator[int]:
     """A running node's process; it is gone after the test."""
