@@ -364,6 +364,54 @@ TEST_F(PageTableTreeTest, OwnedLeavesAreThoseWrittenSinceSharing) {
   EXPECT_EQ(owned(child), written);
 }
 
+TEST_F(PageTableTreeTest, DifferencesAreFoundInBothDirections) {
+  Space parent, child;
+  const uint64_t far = kBase + EntrySpan(4), farther = kBase + EntrySpan(3);
+  for (uint64_t i = 0; i < 20; ++i)
+    ASSERT_TRUE(parent.Write(kBase + i * kPageSize, i + 1));
+  ASSERT_TRUE(parent.Write(far, 21));
+  parent.tree().Share(child.tree());
+  struct Found {
+    uint64_t address, ours, theirs;
+    bool operator==(const Found&) const = default;
+  };
+  auto found = [](Space& ours, Space& theirs) {
+    std::vector<Found> all;
+    auto value = [](Entry entry) {
+      return entry.present() ? Space::Word(entry.pfn()) : 0;
+    };
+    ours.tree().ForEachDifference(
+        theirs.tree(), [&](uint64_t at, Entry our, Entry their) {
+          all.push_back({at, value(our), value(their)});
+        });
+    return all;
+  };
+  EXPECT_TRUE(found(child, parent).empty());
+  // Written, copied table only, unmapped, new in a table and in none.
+  ASSERT_TRUE(child.Write(kBase + 3 * kPageSize, 50));
+  ASSERT_TRUE(child.tree().Unmap(kBase + 5 * kPageSize, kBase + 6 * kPageSize));
+  ASSERT_TRUE(child.Write(kBase + 30 * kPageSize, 51));
+  ASSERT_TRUE(child.Write(farther, 52));
+  ASSERT_TRUE(child.tree().Unmap(far, far + kPageSize));
+  EXPECT_EQ(found(child, parent),
+            (std::vector<Found>{{kBase + 3 * kPageSize, 50, 4},
+                                {kBase + 5 * kPageSize, 0, 6},
+                                {kBase + 30 * kPageSize, 51, 0},
+                                {farther, 52, 0},
+                                {far, 0, 21}}));
+  EXPECT_EQ(found(parent, child).size(), 5u);
+  // A frame that moved is found where it was and where it is.
+  Space mover;
+  parent.tree().Share(mover.tree());
+  auto* from = mover.tree().Own(kBase);
+  auto* to = mover.tree().Own(kBase + 40 * kPageSize);
+  *to = *from;
+  *from = Entry();
+  EXPECT_EQ(
+      found(mover, parent),
+      (std::vector<Found>{{kBase, 0, 1}, {kBase + 40 * kPageSize, 1, 0}}));
+}
+
 TEST_F(PageTableTreeTest, ShortMemoryIsAnswered) {
   Space parent, child;
   ASSERT_TRUE(parent.Write(kBase, 1));

@@ -116,6 +116,15 @@ template <class Frames> class PageTableTree {
     for_each_owned(pointer(root_), kRootLevel, 0, start, end, visit);
   }
 
+  // Calls visit(address, ours, theirs) for each page that lies in different
+  // frames in the two trees, or in one only; the other's entry is empty then.
+  // Looks into tables only that they do not share.
+  template <class Visit>
+  void ForEachDifference(const PageTableTree& other, Visit visit) const {
+    for_each_difference(pointer(root_), pointer(other.root_), kRootLevel, 0,
+                        visit);
+  }
+
   // Drops the whole lower half. The root itself stays.
   void Clear() {
     auto* table = pointer(root_);
@@ -279,6 +288,26 @@ template <class Frames> class PageTableTree {
       else
         for_each_owned(pointer(table[i].pfn()), level - 1, at, start, end,
                        visit);
+    }
+  }
+
+  // Either table may be null: there is none on that side.
+  template <class Visit>
+  static void for_each_difference(const Entry* ours, const Entry* theirs,
+                                  unsigned level, uint64_t base, Visit& visit) {
+    for (unsigned i = 0; i < entries(level); ++i) {
+      auto our = ours ? ours[i] : Entry();
+      auto their = theirs ? theirs[i] : Entry();
+      if (our.present() ? their.present() && our.pfn() == their.pfn()
+                        : !their.present())
+        continue;
+      auto at = base + i * EntrySpan(level);
+      if (level == 1)
+        visit(at, our, their);
+      else
+        for_each_difference(our.present() ? pointer(our.pfn()) : nullptr,
+                            their.present() ? pointer(their.pfn()) : nullptr,
+                            level - 1, at, visit);
     }
   }
 

@@ -1,5 +1,7 @@
 #include "uc/MemoryImage.h"
 
+#include <algorithm>
+
 #include "uc/AddressSpace.h"
 
 std::unique_ptr<ebbrt::MemoryImage>
@@ -20,6 +22,8 @@ ebbrt::MemoryImage::Build(MemoryImage* parent, RegionMap regions,
   auto& tree = image->tree_;
   if (parent)
     parent->ShareWith(tree);
+  if (parent && !image->protect_since(parent->regions_))
+    return nullptr;
   // What the parent maps where this image has no region.
   uint64_t gap = 0;
   for (const auto& region : image->regions_.regions()) {
@@ -45,25 +49,54 @@ ebbrt::MemoryImage::Build(MemoryImage* parent, RegionMap regions,
   return image;
 }
 
+bool ebbrt::MemoryImage::protect_since(const RegionMap& before) {
+  auto* old = before.regions().begin();
+  for (const auto& region : regions_.regions()) {
+    for (; old != before.regions().end() && old->start < region.end; ++old) {
+      auto start = std::max(old->start, region.start);
+      auto end = std::min(old->end, region.end);
+      auto change = [flags = AddressSpace::FlagsOf(region)](
+                        uint64_t, PageTableEntry& entry) {
+        entry = PageTableEntry(
+            entry.pfn(), flags | (entry.flags() & PageTableEntry::kDirty));
+      };
+      if (start < end && old->protection != region.protection &&
+          !tree_.Change(start, end, change))
+        return false;
+      // It may reach into the next region.
+      if (old->end > region.end)
+        break;
+    }
+  }
+  return true;
+}
+
 ebbrt::Vector<ebbrt::MemoryImage::Page>
 ebbrt::MemoryImage::Difference(const MemoryImage* parent) const {
   Vector<Page> pages;
-  pages.Reserve(own_pages_.size());
-  for (const auto& page : own_pages_)
-    pages.PushBack(page);
-  if (!parent)
-    return pages;
-  parent->tree_.ForEach(
-      0, Tree::kUserEnd, [&](uint64_t address, PageTableEntry) {
-        auto* region = regions_.Find(address);
-        if (!region || tree_.Find(address).present())
-          return;
-        // It would be filled anew: from the image's file, or with zeroes.
-        auto offset = address - region->start;
-        auto in_file = region->file && offset < region->file_bytes;
-        pages.PushBack(
-            {address, in_file ? ToPfn(region->file + offset) : Pfn::None()});
-      });
+  auto add = [this, &pages](uint64_t address, PageTableEntry ours,
+                            PageTableEntry theirs) {
+    auto* region = regions_.Find(address);
+    if (!region)
+      return;
+    // What a fault would fill the page with.
+    auto offset = address - region->start;
+    auto fill = region->file && offset < region->file_bytes
+                    ? ToPfn(region->file + offset)
+                    : AddressSpace::ZeroPage();
+    auto pfn = ours.present() ? ours.pfn() : fill;
+    if (!theirs.present() && pfn == fill)
+      return;
+    pages.PushBack(
+        {address, pfn == AddressSpace::ZeroPage() ? Pfn::None() : pfn});
+  };
+  if (parent)
+    tree_.ForEachDifference(parent->tree_, add);
+  else
+    tree_.ForEach(0, Tree::kUserEnd,
+                  [&add](uint64_t address, PageTableEntry ours) {
+                    add(address, ours, PageTableEntry());
+                  });
   return pages;
 }
 

@@ -35,9 +35,8 @@ class MemoryImage {
   static std::unique_ptr<MemoryImage>
   Build(MemoryImage* parent, RegionMap regions, Vector<Page> pages);
 
-  // The pages that differ from `parent`, by what they hold now: own pages, and
-  // those that the parent maps and this image does not. Invalid frames stand
-  // for zeroes.
+  // The pages that read otherwise than in `parent`, or, if that is null, than
+  // what the regions are filled with. Invalid frames stand for zeroes.
   Vector<Page> Difference(const MemoryImage* parent) const;
 
   // Takes over what `source` maps; its own pages become this image's, and
@@ -49,12 +48,15 @@ class MemoryImage {
   void ShareWith(Tree& target) { tree_.Share(target); }
 
   const RegionMap& regions() const { return regions_; }
-  // What differs from the image that the source was deployed from.
+  // In frames that were written since the source was deployed.
   const Vector<Page>& own_pages() const { return own_pages_; }
 
  private:
   MemoryImage(Pfn root, RegionMap regions)
       : tree_(root), regions_(std::move(regions)) {}
+
+  // Gives pages whose region was protected otherwise before what they have now.
+  bool protect_since(const RegionMap& before);
 
   Tree tree_;
   RegionMap regions_;
