@@ -50,6 +50,34 @@ TEST(RegionMap, NeighboursOfOneKindJoin) {
   EXPECT_EQ(map.mapped_bytes(), 7 * kPage);
 }
 
+TEST(RegionMap, ClonesLiveApart) {
+  RegionMap map;
+  ASSERT_TRUE(map.Insert(Zeroes(2, 4)));
+  ASSERT_TRUE(map.Insert(OfFile(6, 9, 3, 2 * kPage + 5)));
+  ASSERT_TRUE(map.Insert(Zeroes(10, 20, kReadWrite)));
+  auto clone = map.Clone();
+  ASSERT_EQ(clone.regions().size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    const auto &ours = map.regions()[i], &theirs = clone.regions()[i];
+    EXPECT_EQ(ours.start, theirs.start);
+    EXPECT_EQ(ours.end, theirs.end);
+    EXPECT_EQ(ours.protection, theirs.protection);
+    EXPECT_EQ(ours.file, theirs.file);
+    EXPECT_EQ(ours.file_bytes, theirs.file_bytes);
+  }
+  ASSERT_TRUE(clone.Remove(12 * kPage, 14 * kPage));
+  ASSERT_TRUE(clone.Protect(2 * kPage, 3 * kPage, kNone));
+  ASSERT_TRUE(map.Remove(6 * kPage, 7 * kPage));
+  EXPECT_EQ(map.regions().size(), 3u);
+  EXPECT_EQ(clone.regions().size(), 5u);
+  EXPECT_TRUE(map.Covers(10 * kPage, 20 * kPage));
+  EXPECT_NE(clone.Find(6 * kPage), nullptr);
+  EXPECT_TRUE(map.Find(2 * kPage)->protection.read);
+  map.Clear();
+  EXPECT_EQ(clone.regions().size(), 5u);
+  EXPECT_TRUE(RegionMap().Clone().regions().empty());
+}
+
 TEST(RegionMap, BordersBelongToOneSide) {
   RegionMap map;
   ASSERT_TRUE(map.Insert(Zeroes(2, 4)));
