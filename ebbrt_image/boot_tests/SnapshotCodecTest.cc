@@ -15,22 +15,37 @@ using Pages = Vector<MemoryImage::Page>;
 
 constexpr UcFiles::Limits kFileLimits = {16384, 256};
 
+Vector<std::byte> Encoded(Snapshot& snapshot) {
+  class Gatherer final : public StateSink {
+   public:
+    void Write(std::span<const std::byte> bytes) override {
+      for (auto byte : bytes)
+        gathered.PushBack(byte);
+    }
+    Vector<std::byte> gathered;
+  } gatherer;
+  auto size = snapshot_codec::EncodedSize(snapshot, ~uint64_t{0});
+  snapshot_codec::Encode(snapshot, gatherer);
+  kassert(size && *size == gatherer.gathered.size());
+  return std::move(gatherer.gathered);
+}
+
 // A snapshot as a host has it: its state, and pages in frames of the host's.
 class Parcel {
  public:
   // What differs from the snapshot it was taken from.
-  explicit Parcel(Snapshot& snapshot)
-      : state_(snapshot_codec::Encode(snapshot)),
-        pages_(snapshot.memory().Difference(
-            snapshot.parent() ? &snapshot.parent()->memory() : nullptr)) {
-    for (auto& page : pages_) {
-      if (!page.pfn.valid())
-        continue;
-      auto copy = page_allocator->Allocate();
-      kassert(copy.valid());
-      std::memcpy(ToPointer(copy), ToPointer(page.pfn), kPageSize);
-      page.pfn = copy;
-    }
+  explicit Parcel(Snapshot& snapshot) : state_(Encoded(snapshot)) {
+    auto take = [this](MemoryImage::Page page) {
+      if (page.pfn.valid()) {
+        auto copy = page_allocator->Allocate();
+        kassert(copy.valid());
+        std::memcpy(ToPointer(copy), ToPointer(page.pfn), kPageSize);
+        page.pfn = copy;
+      }
+      pages_.PushBack(page);
+    };
+    snapshot.memory().ForEachDifference(
+        snapshot.parent() ? &snapshot.parent()->memory() : nullptr, take);
   }
   Parcel(const Parcel&) = delete;
   ~Parcel() {
@@ -40,12 +55,7 @@ class Parcel {
   }
 
   Vector<std::byte>& state() { return state_; }
-  Pages pages() const {
-    Pages copy;
-    for (const auto& page : pages_)
-      copy.PushBack(page);
-    return copy;
-  }
+  const Pages& pages() const { return pages_; }
 
   // Null if the state is refused, or does not go with the pages.
   SnapshotRef Open(const SnapshotRef& parent) const {
@@ -53,7 +63,7 @@ class Parcel {
     if (!decoded)
       return nullptr;
     auto memory = MemoryImage::Build(parent ? &parent->memory() : nullptr,
-                                     std::move(decoded->regions), pages());
+                                     std::move(decoded->regions), pages_);
     if (!memory)
       return nullptr;
     return MakeRef<Snapshot>(800, parent, std::move(memory),
@@ -171,15 +181,17 @@ void PagesMustLieInRegions() {
     auto base = Base();
     auto build = [&base](uint64_t address) {
       Pages pages;
-      for (const auto& page : base->memory().own_pages())
-        pages.PushBack(page);
+      base->memory().ForEachDifference(
+          nullptr, [&pages](const auto& page) { pages.PushBack(page); });
+      if (!address)
+        address = pages[0].address;
       pages.PushBack({address, Pfn::None()});
       return MemoryImage::Build(nullptr, base->memory().regions().Clone(),
-                                std::move(pages)) != nullptr;
+                                pages) != nullptr;
     };
-    kassert(build(base->memory().own_pages()[0].address));
+    kassert(build(0));
     for (uint64_t address :
-         {uint64_t{0}, kPageSize, AddressSpace::kHighest - (100ul << 20),
+         {kPageSize, AddressSpace::kHighest - (100ul << 20),
           AddressSpace::kHighest, uint64_t{1} << 47, ~uint64_t{0xfff}})
       kassert(!build(address));
   });

@@ -105,7 +105,7 @@ Sizes DeployCost(uint64_t pages) {
       kabort("a UC ended that was never resumed");
     }
   } nobody;
-  Sizes sizes = {base->memory().own_pages().size(), 0, 0};
+  Sizes sizes = {base->memory().own_pages(), 0, 0};
   for (int round = 0; round < 2; ++round) {
     std::unique_ptr<UnikernelContext> copies[kCopies];
     auto before = PageAllocator::FreeFrames();
@@ -179,14 +179,14 @@ void ThreeLevels() {
       TalkingRunner argument(levels[1]);
       argument.Ask(Of(kTouch, more ? 50 : 30));
       levels[2] = argument.Take(3);
-      own[more] = levels[2]->memory().own_pages().size();
+      own[more] = levels[2]->memory().own_pages();
       Finish(base, 1);
       Finish(function, 2);
       Finish(argument, 3);
     }
     kprintf("own pages of the levels: %lu, %lu, %lu\n",
-            levels[0]->memory().own_pages().size(),
-            levels[1]->memory().own_pages().size(), own[1]);
+            levels[0]->memory().own_pages(), levels[1]->memory().own_pages(),
+            own[1]);
     kassert(own[1] - own[0] == 20);
     kassert(levels[2]->parent() == levels[1]);
     kassert(levels[1]->parent() == levels[0]);

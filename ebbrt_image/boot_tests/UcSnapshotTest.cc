@@ -61,7 +61,7 @@ void CostFollowsTouchedPages() {
   unsigned index = 0;
   for (auto* pages : {"100", "3000"}) {
     auto base = Base(pages);
-    own_pages[index] = base->memory().own_pages().size();
+    own_pages[index] = base->memory().own_pages();
     {
       UcRunner warm(base);
       warm.Request(3, 0);
@@ -110,7 +110,7 @@ void LevelsBuildOnEachOther() {
       ExpectStatus(runner.Wait(), 15);
     }
     kassert(second->parent() == base);
-    auto own = second->memory().own_pages().size();
+    auto own = second->memory().own_pages();
     // Ten, the frame, and what is on the stacks of two threads.
     kbugon(own < 11 || own > 13, "%lu own pages", own);
     ExpectStatus(RunClone(second, 5), 15);

@@ -114,6 +114,29 @@ static void Hoard(void) {
   CALL2(kUnmap, pages, 40 * kPageSize);
 }
 
+// More in /tmp than the kernel holds in one piece.
+static void FillFiles(u64 megabytes) {
+  static u8 bytes[1 << 16];
+  for (u64 i = 0; i < sizeof(bytes); ++i)
+    bytes[i] = (u8)(i | 1);
+  int file = (int)CALL3(2, "/tmp/large", 0x42, 0600);
+  for (u64 i = 0; i < megabytes * 16; ++i) {
+    EXPECT(CALL3(kWrite, file, bytes, sizeof(bytes)), sizeof(bytes));
+  }
+}
+
+// All that pipes hold, in the kernel's own memory.
+static void FillPipes(u64 count) {
+  static u8 bytes[1 << 16];
+  int ends[2];
+  for (u64 i = 0; i < sizeof(bytes); ++i)
+    bytes[i] = (u8)(i | 1);
+  for (u64 i = 0; i < count; ++i) {
+    EXPECT(CALL2(kPipe2, ends, 0x800), 0);
+    EXPECT(CALL3(kWrite, ends[1], bytes, sizeof(bytes)), sizeof(bytes));
+  }
+}
+
 int Main(int count, char** arguments) {
   struct Frame frame;
   EXPECT(count, 2);
@@ -148,6 +171,16 @@ int Main(int count, char** arguments) {
         pages[i * kPageSize] = 1;
       CALL3(kAdvise, pages, 64 * kPageSize, 4);
     }
+  }
+  if (IS("large-file")) {
+    FillFiles(frame.id);
+    Answer(frame.id);
+    EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
+  }
+  if (IS("full-pipes")) {
+    FillPipes(frame.id);
+    Answer(frame.id);
+    EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
   }
   if (IS("hoard")) {
     Hoard();

@@ -153,7 +153,7 @@ ebbrt::Contexts::deploy(uint32_t snapshot) {
   auto origin = root_.snapshots().Find(snapshot);
   if (!origin)
     return Errno::kNoEntry;
-  if (PageAllocator::UncachedFrames() <= kKernelReserve)
+  if (!UnikernelContext::HasRoomFor(*origin))
     return Errno::kNoMemory;
   auto uc = std::make_unique<UnikernelContext>(
       next_id(), root_.limits(), root_.archive(), *this, std::move(origin));

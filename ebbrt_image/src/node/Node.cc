@@ -294,9 +294,8 @@ void ebbrt::Node::import_snapshot() {
                             : "the snapshot is damaged");
     return;
   }
-  auto memory =
-      MemoryImage::Build(parent ? &parent->memory() : nullptr,
-                         std::move(decoded->regions), std::move(pages));
+  auto memory = MemoryImage::Build(parent ? &parent->memory() : nullptr,
+                                   std::move(decoded->regions), pages);
   if (!memory) {
     fail("memory-limit", "no memory for the snapshot, or a page of it lies "
                          "outside its regions");

@@ -15,6 +15,15 @@ constexpr size_t kStatus = 1024;
 // About a hundred bytes a UC or snapshot.
 constexpr size_t kListed = 64 << 10;
 constexpr size_t kMaxListed = 500;
+// Half a frame for a snapshot's state, half for its pages.
+constexpr uint64_t kMaxExported = ebbrt::FrameHeader::kMaxPayload / 2 - 64;
+
+class MessengerSink final : public ebbrt::StateSink {
+ public:
+  void Write(std::span<const std::byte> bytes) override {
+    ebbrt::messenger->Write(bytes);
+  }
+};
 
 // Sends one object, whose members fill() writes.
 template <size_t size, class Fill>
@@ -78,7 +87,7 @@ void ebbrt::report::Captured(uint64_t id, uint32_t context, Snapshot& snapshot,
   Send<kSmall>(FrameType::kCaptured, id, context, [&](JsonWriter& json) {
     json.Unsigned("snapshot", snapshot.id());
     json.Unsigned("parent", snapshot.parent() ? snapshot.parent()->id() : 0);
-    json.Unsigned("pages", snapshot.memory().own_pages().size());
+    json.Unsigned("pages", snapshot.memory().own_pages());
     json.Unsigned("ns", nanoseconds);
   });
 }
@@ -95,29 +104,33 @@ void ebbrt::report::Exported(uint64_t id, uint32_t context,
                              Snapshot& snapshot) {
   // Held, so that it lives on if it is evicted while this blocks.
   RefPtr<Snapshot> held(&snapshot);
-  auto state = snapshot_codec::Encode(snapshot);
-  auto pages = snapshot.memory().Difference(
-      snapshot.parent() ? &snapshot.parent()->memory() : nullptr);
+  auto* parent = snapshot.parent() ? &snapshot.parent()->memory() : nullptr;
+  uint64_t pages = 0;
+  snapshot.memory().ForEachDifference(
+      parent, [&pages](const MemoryImage::Page&) { ++pages; });
   struct Record {
     uint64_t page;
     uint64_t frame;
   };
-  auto size = static_cast<uint32_t>(state.size());
-  auto length = sizeof(size) + state.size() + pages.size() * sizeof(Record);
-  if (length > FrameHeader::kMaxPayload) {
+  auto state = snapshot_codec::EncodedSize(snapshot, kMaxExported);
+  if (!state || pages * sizeof(Record) > kMaxExported) {
     Error(id, context, "result-too-large",
-          "the snapshot has too many pages for one frame");
+          "the snapshot has too many pages or files for one frame");
     return;
   }
-  messenger->Begin(FrameType::kExported, id, context,
-                   static_cast<uint32_t>(length));
+  auto size = static_cast<uint32_t>(*state);
+  messenger->Begin(
+      FrameType::kExported, id, context,
+      static_cast<uint32_t>(sizeof(size) + size + pages * sizeof(Record)));
   messenger->Write(std::as_bytes(std::span(&size, 1)));
-  messenger->Write(std::span<const std::byte>(state));
-  for (const auto& page : pages) {
-    Record record{page.address / kPageSize,
-                  page.pfn.valid() ? page.pfn.number() : ~uint64_t{0}};
-    messenger->Write(std::as_bytes(std::span(&record, 1)));
-  }
+  MessengerSink sink;
+  snapshot_codec::Encode(snapshot, sink);
+  snapshot.memory().ForEachDifference(
+      parent, [](const MemoryImage::Page& page) {
+        Record record{page.address / kPageSize,
+                      page.pfn.valid() ? page.pfn.number() : ~uint64_t{0}};
+        messenger->Write(std::as_bytes(std::span(&record, 1)));
+      });
   messenger->End();
 }
 
@@ -160,7 +173,7 @@ void ebbrt::report::Listed(uint64_t id, ContextsRoot& root) {
     json.BeginObject();
     json.Unsigned("id", snapshot.id());
     json.Unsigned("parent", snapshot.parent() ? snapshot.parent()->id() : 0);
-    json.Unsigned("pages", snapshot.memory().own_pages().size());
+    json.Unsigned("pages", snapshot.memory().own_pages());
     json.EndObject();
   });
   json.EndArray();

@@ -15,7 +15,7 @@ ebbrt::MemoryImage::Create(RegionMap regions) {
 
 std::unique_ptr<ebbrt::MemoryImage>
 ebbrt::MemoryImage::Build(MemoryImage* parent, RegionMap regions,
-                          Vector<Page> pages) {
+                          std::span<const Page> pages) {
   auto image = Create(std::move(regions));
   if (!image)
     return nullptr;
@@ -45,7 +45,7 @@ ebbrt::MemoryImage::Build(MemoryImage* parent, RegionMap regions,
     auto dirty = page.pfn.valid() ? PageTableEntry::kDirty : 0;
     *entry = PageTableEntry(pfn, AddressSpace::FlagsOf(*region) | dirty);
   }
-  image->own_pages_ = std::move(pages);
+  image->own_pages_ = pages.size();
   return image;
 }
 
@@ -71,33 +71,19 @@ bool ebbrt::MemoryImage::protect_since(const RegionMap& before) {
   return true;
 }
 
-ebbrt::Vector<ebbrt::MemoryImage::Page>
-ebbrt::MemoryImage::Difference(const MemoryImage* parent) const {
-  Vector<Page> pages;
-  auto add = [this, &pages](uint64_t address, PageTableEntry ours,
-                            PageTableEntry theirs) {
-    auto* region = regions_.Find(address);
-    if (!region)
-      return;
-    // What a fault would fill the page with.
-    auto offset = address - region->start;
-    auto fill = region->file && offset < region->file_bytes
-                    ? ToPfn(region->file + offset)
-                    : AddressSpace::ZeroPage();
-    auto pfn = ours.present() ? ours.pfn() : fill;
-    if (!theirs.present() && pfn == fill)
-      return;
-    pages.PushBack(
-        {address, pfn == AddressSpace::ZeroPage() ? Pfn::None() : pfn});
-  };
-  if (parent)
-    tree_.ForEachDifference(parent->tree_, add);
-  else
-    tree_.ForEach(0, Tree::kUserEnd,
-                  [&add](uint64_t address, PageTableEntry ours) {
-                    add(address, ours, PageTableEntry());
-                  });
-  return pages;
+bool ebbrt::MemoryImage::differs(uint64_t address, PageTableEntry ours,
+                                 PageTableEntry theirs, Page& page) const {
+  auto* region = regions_.Find(address);
+  if (!region)
+    return false;
+  // What a fault would fill the page with.
+  auto offset = address - region->start;
+  auto fill = region->file && offset < region->file_bytes
+                  ? ToPfn(region->file + offset)
+                  : AddressSpace::ZeroPage();
+  auto pfn = ours.present() ? ours.pfn() : fill;
+  page = {address, pfn == AddressSpace::ZeroPage() ? Pfn::None() : pfn};
+  return theirs.present() || pfn != fill;
 }
 
 ebbrt::MemoryImage::~MemoryImage() {
@@ -107,8 +93,6 @@ ebbrt::MemoryImage::~MemoryImage() {
 
 void ebbrt::MemoryImage::Take(Tree& source) {
   source.ForEachOwned(0, Tree::kUserEnd,
-                      [this](uint64_t address, PageTableEntry entry) {
-                        own_pages_.PushBack({address, entry.pfn()});
-                      });
+                      [this](uint64_t, PageTableEntry) { ++own_pages_; });
   source.Share(tree_);
 }

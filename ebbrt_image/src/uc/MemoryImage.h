@@ -5,8 +5,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
-#include "lib/Vector.h"
 #include "mm/KernelFrames.h"
 #include "mm/PageTableTree.h"
 #include "uc/RegionMap.h"
@@ -33,11 +33,27 @@ class MemoryImage {
   // nothing, if null) maps. Pages whose frame is not valid are zero. Null if
   // memory is short.
   static std::unique_ptr<MemoryImage>
-  Build(MemoryImage* parent, RegionMap regions, Vector<Page> pages);
+  Build(MemoryImage* parent, RegionMap regions, std::span<const Page> pages);
 
-  // The pages that read otherwise than in `parent`, or, if that is null, than
-  // what the regions are filled with. Invalid frames stand for zeroes.
-  Vector<Page> Difference(const MemoryImage* parent) const;
+  // visit(Page) for those that read otherwise than in `parent`, or, if that is
+  // null, than what the regions are filled with. Invalid frames stand for
+  // zeroes.
+  template <class Visit>
+  void ForEachDifference(const MemoryImage* parent, Visit visit) const {
+    auto compare = [&](uint64_t address, PageTableEntry ours,
+                       PageTableEntry theirs) {
+      Page page;
+      if (differs(address, ours, theirs, page))
+        visit(page);
+    };
+    if (parent)
+      tree_.ForEachDifference(parent->tree_, compare);
+    else
+      tree_.ForEach(0, Tree::kUserEnd,
+                    [&compare](uint64_t address, PageTableEntry ours) {
+                      compare(address, ours, PageTableEntry());
+                    });
+  }
 
   // Takes over what `source` maps; its own pages become this image's, and
   // `source` borrows them.
@@ -48,19 +64,21 @@ class MemoryImage {
   void ShareWith(Tree& target) { tree_.Share(target); }
 
   const RegionMap& regions() const { return regions_; }
-  // In frames that were written since the source was deployed.
-  const Vector<Page>& own_pages() const { return own_pages_; }
+  // Pages in frames that were written since the source was deployed.
+  uint64_t own_pages() const { return own_pages_; }
 
  private:
   MemoryImage(Pfn root, RegionMap regions)
       : tree_(root), regions_(std::move(regions)) {}
 
+  bool differs(uint64_t address, PageTableEntry ours, PageTableEntry theirs,
+               Page& page) const;
   // Gives pages whose region was protected otherwise before what they have now.
   bool protect_since(const RegionMap& before);
 
   Tree tree_;
   RegionMap regions_;
-  Vector<Page> own_pages_;
+  uint64_t own_pages_ = 0;
 };
 
 }  // namespace ebbrt

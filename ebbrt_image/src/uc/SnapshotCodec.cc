@@ -25,6 +25,29 @@ constexpr uint32_t kMaxThreads = 256;
 constexpr uint32_t kMxcsrMask = 0xFFFF;
 constexpr size_t kMxcsrOffset = 24;
 
+// Of all that is there once: magic, version, break, thread id, umask, signals,
+// the counts of regions and threads, the size of the file side, check sum.
+constexpr uint64_t kFixedSize = kMagicSize + 4 + 8 + 8 + 4 + 4 +
+                                sizeof(ebbrt::SignalActions) + 4 + 4 + 8 +
+                                kCheckSize;
+constexpr uint64_t kRegionSize = 8 + 8 + 1 + 1 + 8 + 8;
+// What pipes hold is gathered in one piece.
+constexpr uint64_t kMaxPipeFrames = 256;
+
+class SummingSink final : public ebbrt::StateSink {
+ public:
+  explicit SummingSink(ebbrt::StateSink& sink) : sink_(sink) {}
+  void Write(std::span<const std::byte> bytes) override {
+    sum_ = ebbrt::Crc32(bytes, sum_);
+    sink_.Write(bytes);
+  }
+  uint32_t sum() const { return sum_; }
+
+ private:
+  ebbrt::StateSink& sink_;
+  uint32_t sum_ = 0;
+};
+
 // What of the image fills a region.
 enum class Source : uint8_t { kNone, kArchive, kVdso, kTimePage };
 
@@ -112,32 +135,49 @@ ebbrt::ThreadState TakeThread(ebbrt::StateCursor& in) {
 
 }  // namespace
 
-ebbrt::Vector<std::byte> ebbrt::snapshot_codec::Encode(Snapshot& snapshot) {
+ebbrt::Result<uint64_t> ebbrt::snapshot_codec::EncodedSize(Snapshot& snapshot,
+                                                           uint64_t limit) {
   const auto& state = snapshot.state();
-  StateBuffer out;
-  out.AddBytes(std::as_bytes(std::span(kMagic, kMagicSize)));
-  out.Add32(kVersion);
-  out.Add64(state.break_start);
-  out.Add64(state.break_end);
-  out.Add32(state.next_thread_id);
-  out.Add32(state.files->umask());
-  out.AddBytes(std::as_bytes(std::span(&state.signals, 1)));
+  if (state.files->FramesToClone() > kMaxPipeFrames)
+    return Errno::kTooBig;
+  auto size =
+      kFixedSize + snapshot.memory().regions().regions().size() * kRegionSize +
+      state.threads.size() * sizeof(ThreadState) + state.files->SavedSize();
+  if (size > limit)
+    return Errno::kTooBig;
+  return size;
+}
+
+void ebbrt::snapshot_codec::Encode(Snapshot& snapshot, StateSink& sink) {
+  const auto& state = snapshot.state();
+  SummingSink out(sink);
+  StateBuffer piece;
+  auto flush = [&out, &piece] {
+    out.Write(piece.bytes());
+    piece.Clear();
+  };
+  piece.AddBytes(std::as_bytes(std::span(kMagic, kMagicSize)));
+  piece.Add32(kVersion);
+  piece.Add64(state.break_start);
+  piece.Add64(state.break_end);
+  piece.Add32(state.next_thread_id);
+  piece.Add32(state.files->umask());
+  piece.AddBytes(std::as_bytes(std::span(&state.signals, 1)));
   const auto& regions = snapshot.memory().regions().regions();
-  out.Add32(static_cast<uint32_t>(regions.size()));
-  for (const auto& region : regions)
-    AddRegion(out, region);
-  out.Add32(static_cast<uint32_t>(state.threads.size()));
+  piece.Add32(static_cast<uint32_t>(regions.size()));
+  for (const auto& region : regions) {
+    AddRegion(piece, region);
+    flush();
+  }
+  piece.Add32(static_cast<uint32_t>(state.threads.size()));
+  flush();
   for (const auto& thread : state.threads)
-    out.AddBytes(std::as_bytes(std::span(&thread, 1)));
-  StateBuffer files;
-  state.files->Save(files);
-  out.Add64(files.bytes().size());
-  out.AddBytes(files.bytes());
-  out.Add32(Crc32(out.bytes()));
-  Vector<std::byte> bytes;
-  bytes.Resize(out.bytes().size());
-  std::memcpy(bytes.data(), out.bytes().data(), bytes.size());
-  return bytes;
+    out.Write(std::as_bytes(std::span(&thread, 1)));
+  piece.Add64(state.files->SavedSize());
+  flush();
+  state.files->Save(out);
+  piece.Add32(out.sum());
+  flush();
 }
 
 ebbrt::Result<ebbrt::snapshot_codec::Decoded>

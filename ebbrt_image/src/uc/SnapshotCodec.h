@@ -17,15 +17,19 @@
 #include <span>
 
 #include "files/Archive.h"
+#include "files/StateWriter.h"
 #include "lib/Result.h"
-#include "lib/Vector.h"
 #include "uc/RegionMap.h"
 #include "uc/Snapshot.h"
 #include "uc/UcState.h"
 
 namespace ebbrt::snapshot_codec {
 
-Vector<std::byte> Encode(Snapshot& snapshot);
+// How many bytes Encode gives. kTooBig if there is more than `limit`, or so
+// much in pipes that it cannot be gathered.
+Result<uint64_t> EncodedSize(Snapshot& snapshot, uint64_t limit);
+// Piece by piece.
+void Encode(Snapshot& snapshot, StateSink& sink);
 
 struct Decoded {
   UcState state;

@@ -1,9 +1,11 @@
 #include "uc/UcFiles.h"
 
+#include <bit>
+
 #include "arch/Clock.h"
 #include "entropy/Entropy.h"
 #include "files/StateReader.h"
-#include "files/StateWriter.h"
+#include "mm/Pfn.h"
 #include "uc/ConsoleRole.h"
 
 namespace {
@@ -53,21 +55,27 @@ ebbrt::UcFiles::UcFiles(Limits limits)
     : limits_(limits), descriptors_(static_cast<int>(limits.descriptors)),
       directory_(Place::InArchive(Archive::kRoot)) {}
 
-void ebbrt::UcFiles::Save(StateBuffer& out) const {
-  class Sink final : public StateSink {
-   public:
-    explicit Sink(StateBuffer& out) : out_(out) {}
-    void Write(std::span<const std::byte> bytes) override {
-      out_.AddBytes(bytes);
-    }
+uint64_t ebbrt::UcFiles::FramesToClone() const {
+  uint64_t frames = 0;
+  descriptors_.ForEach([&frames](int, const Descriptor& descriptor) {
+    if (descriptor.kind() != Descriptor::Kind::kPipe &&
+        descriptor.kind() != Descriptor::Kind::kSocket)
+      return;
+    auto held = descriptor.Available();
+    if (held)
+      frames += std::bit_ceil(PageUp(*held) / kPageSize);
+  });
+  return frames;
+}
 
-   private:
-    StateBuffer& out_;
-  };
+uint64_t ebbrt::UcFiles::SavedSize() const {
   PrototypeWriter consoles;
-  StateWriter writer(*system_, directory_, descriptors_, consoles);
-  Sink sink(out);
-  writer.Emit(sink);
+  return StateWriter(*system_, directory_, descriptors_, consoles).size();
+}
+
+void ebbrt::UcFiles::Save(StateSink& sink) const {
+  PrototypeWriter consoles;
+  StateWriter(*system_, directory_, descriptors_, consoles).Emit(sink);
 }
 
 ebbrt::Result<std::unique_ptr<ebbrt::UcFiles>>

@@ -11,7 +11,7 @@
 #include "files/CloneMap.h"
 #include "files/DescriptorTable.h"
 #include "files/FileSystem.h"
-#include "files/StateBuffer.h"
+#include "files/StateWriter.h"
 #include "uc/TmpPages.h"
 
 namespace ebbrt {
@@ -30,9 +30,13 @@ class UcFiles {
   UcFiles(const UcFiles& source, ConsoleFactory& consoles);
   UcFiles& operator=(const UcFiles&) = delete;
 
+  // How many frames the kernel takes for what pipes hold in a clone, at most.
+  uint64_t FramesToClone() const;
+
   // A prototype as bytes (files/StateFormat.h) and back. The bytes may be
   // anything; the errors are those of StateReader.
-  void Save(StateBuffer& out) const;
+  uint64_t SavedSize() const;
+  void Save(StateSink& sink) const;
   static Result<std::unique_ptr<UcFiles>>
   Load(std::span<const std::byte> bytes, const Archive& archive, Limits limits);
 

@@ -15,6 +15,11 @@ namespace {
 constexpr int kChannelNumber = 3;
 constexpr uint64_t kMillisecond = 1000000;
 
+bool FilesFit(const ebbrt::UcFiles& files) {
+  return ebbrt::PageAllocator::UncachedFrames() >
+         ebbrt::kKernelReserve + files.FramesToClone();
+}
+
 // Puts what needs no UC in place of the consoles of a captured one.
 class PrototypeConsoles final : public ebbrt::ConsoleFactory {
  public:
@@ -83,6 +88,10 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
   }
 }
 
+bool ebbrt::UnikernelContext::HasRoomFor(const Snapshot& snapshot) {
+  return FilesFit(*snapshot.state().files);
+}
+
 ebbrt::UnikernelContext::~UnikernelContext() {
   // Threads of a UC that was deployed but never resumed have no stack yet.
   while (!resumed_ && thread_count_ > 0) {
@@ -133,6 +142,8 @@ ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
   // Its own snapshots are not counted among its memory, so it gets only a few.
   if (self && self_captures_ == kMaxSelfCaptures)
     return Errno::kNoSpace;
+  if (!FilesFit(files_))
+    return Errno::kNoMemory;
   UcState state;
   for (auto& thread : threads_) {
     auto captured = thread.Capture(&thread == self);

@@ -63,6 +63,8 @@ class UnikernelContext {
   // its own. Check valid(); Resume starts its threads.
   UnikernelContext(uint32_t id, const UcLimits& limits, const Archive& archive,
                    UcObserver& observer, RefPtr<Snapshot> origin);
+  // False if memory is too short to make a copy.
+  static bool HasRoomFor(const Snapshot& snapshot);
   // Its threads have all ended.
   ~UnikernelContext();
 

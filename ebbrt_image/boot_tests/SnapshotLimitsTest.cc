@@ -1,0 +1,86 @@
+// Snapshots when memory is short, and of UCs with a great deal to capture:
+// answered with an error or done, never the end of the kernel.
+
+#include "Witness.h"
+#include "uc/SnapshotCodec.h"
+
+using namespace ebbrt;
+using namespace ebbrt::test;
+using namespace ebbrt::test::witness;
+
+namespace {
+
+// A UC that holds all memory is captured, or told that memory is short.
+void LittleIsLeft() {
+  ReturnsAllFrames([] {
+    TalkingRunner hoarder({"offender", "hoard"});
+    hoarder.Ask(1);
+    auto captured = hoarder.uc().Capture(1, nullptr);
+    kprintf("%lu pages: %s\n", hoarder.Figure(0),
+            captured ? "captured" : "refused");
+    kassert(captured || captured.error() == Errno::kNoMemory);
+    // It owns nothing now, and there is nothing for it to own.
+    hoarder.Request(2, 0);
+    hoarder.Wait();
+  });
+}
+
+class Counter final : public StateSink {
+ public:
+  void Write(std::span<const std::byte> bytes) override {
+    count += bytes.size();
+  }
+  uint64_t count = 0;
+};
+
+// Encoding gathers no file in one piece.
+void ManyFiles() {
+  for (uint64_t megabytes : {3, 20}) {
+    ReturnsAllFrames([megabytes] {
+      TalkingRunner runner({"offender", "large-file"});
+      runner.Ask(megabytes);
+      auto snapshot = runner.Take();
+      runner.Request(2, 0);
+      ExpectStatus(runner.Wait(), 0);
+      auto size = snapshot_codec::EncodedSize(*snapshot, ~uint64_t{0});
+      Counter counter;
+      snapshot_codec::Encode(*snapshot, counter);
+      kassert(size && *size == counter.count);
+      kassert(counter.count > megabytes << 20);
+      auto refused = snapshot_codec::EncodedSize(*snapshot, *size - 1);
+      kassert(!refused && refused.error() == Errno::kTooBig);
+    });
+  }
+}
+
+// The kernel's own memory that a copy needs is asked for before it is taken.
+void FullPipes() {
+  ReturnsAllFrames([] {
+    TalkingRunner runner({"offender", "full-pipes"});
+    runner.Ask(120);
+    auto snapshot = runner.Take();
+    kassert(!snapshot_codec::EncodedSize(*snapshot, ~uint64_t{0}));
+    Vector<std::unique_ptr<TalkingRunner>> copies;
+    while (UnikernelContext::HasRoomFor(*snapshot))
+      copies.PushBack(std::make_unique<TalkingRunner>(snapshot));
+    kprintf("%lu copies, %lu frames left\n", copies.size(),
+            PageAllocator::FreeFrames());
+    auto refused = runner.uc().Capture(2, nullptr);
+    kassert(!refused && refused.error() == Errno::kNoMemory);
+    for (auto& copy : copies) {
+      copy->Request(2, 0);
+      ExpectStatus(copy->Wait(), 0);
+    }
+    runner.Request(2, 0);
+    ExpectStatus(runner.Wait(), 0);
+  });
+}
+
+}  // namespace
+
+void AppMain() {
+  Case("little memory", LittleIsLeft);
+  Case("many files", ManyFiles);
+  Case("full pipes", FullPipes);
+  Pass();
+}
