@@ -33,6 +33,15 @@ class Counter final : public StateSink {
   uint64_t count = 0;
 };
 
+class Gatherer final : public StateSink {
+ public:
+  void Write(std::span<const std::byte> bytes) override {
+    for (auto byte : bytes)
+      gathered.PushBack(byte);
+  }
+  Vector<std::byte> gathered;
+};
+
 // Encoding gathers no file in one piece.
 void ManyFiles() {
   for (uint64_t megabytes : {3, 20}) {
@@ -76,9 +85,36 @@ void FullPipes() {
   });
 }
 
+// What is deep or goes in rings does not take the kernel's small stacks with
+// it: when it is made, captured, sent, received, copied and dropped.
+void DeepThings() {
+  for (auto* scenario : {"nest", "watch"}) {
+    kprintf("  %s\n", scenario);
+    ReturnsAllFrames([scenario] {
+      TalkingRunner runner({"offender", scenario});
+      runner.Ask(1);
+      auto snapshot = runner.Take();
+      for (int i = 0; i < 2; ++i) {
+        TalkingRunner copy(snapshot);
+        copy.Request(2, 0);
+        ExpectStatus(copy.Wait(), 0);
+      }
+      Gatherer gatherer;
+      snapshot_codec::Encode(*snapshot, gatherer);
+      auto decoded = snapshot_codec::Decode(gatherer.gathered, GuestArchive(),
+                                            {16384, 256});
+      kbugon(!decoded, "not decoded: error %d",
+             static_cast<int>(decoded.error()));
+      runner.Request(2, 0);
+      ExpectStatus(runner.Wait(), 0);
+    });
+  }
+}
+
 }  // namespace
 
 void AppMain() {
+  Case("deep", DeepThings);
   Case("little memory", LittleIsLeft);
   Case("many files", ManyFiles);
   Case("full pipes", FullPipes);

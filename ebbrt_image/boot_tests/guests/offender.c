@@ -125,6 +125,49 @@ static void FillFiles(u64 megabytes) {
   }
 }
 
+// Directories in directories, as deep as the kernel lets them be.
+static void Nest(void) {
+  long made = 0, answer;
+  EXPECT(CALL1(80, "/tmp"), 0);
+  while ((answer = CALL2(83, "d", 0700)) == 0) {
+    EXPECT(CALL1(80, "d"), 0);
+    ++made;
+  }
+  EXPECT_TRUE(made > 100 && answer < 0);
+  report[0] = (u64)made;
+  static char path[1 << 16];
+  answer = CALL2(79, path, sizeof(path));
+  EXPECT_TRUE(answer > 0 || answer == -36 || answer == -34);
+}
+
+// Sets of events that watch each other, in rings and in a long row.
+static void Watch(void) {
+  enum { kSets = 120 };
+  int sets[kSets];
+  struct {
+    u32 events;
+    u64 data;
+  } __attribute__((packed)) interest = {1, 1}, ready[4];
+  for (int i = 0; i < kSets; ++i) {
+    sets[i] = (int)CALL1(291, 0);
+    EXPECT_TRUE(sets[i] >= 0);
+    CALL4(233, sets[i], 1, sets[i], &interest);
+    if (i > 0)
+      CALL4(233, sets[i - 1], 1, sets[i], &interest);
+  }
+  CALL4(233, sets[kSets - 1], 1, sets[0], &interest);
+  int event = (int)CALL2(290, 1, 0);
+  EXPECT(CALL4(233, sets[kSets - 1], 1, event, &interest), 0);
+  for (int i = 0; i < kSets; ++i) {
+    struct {
+      int number;
+      short events, ready;
+    } entry = {sets[i], 1, 0};
+    EXPECT_TRUE(CALL3(kPoll, &entry, 1, 0) >= 0);
+    EXPECT_TRUE(CALL4(232, sets[i], ready, 4, 0) >= 0);
+  }
+}
+
 // All that pipes hold, in the kernel's own memory.
 static void FillPipes(u64 count) {
   static u8 bytes[1 << 16];
@@ -174,6 +217,14 @@ int Main(int count, char** arguments) {
   }
   if (IS("large-file")) {
     FillFiles(frame.id);
+    Answer(frame.id);
+    EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
+  }
+  if (IS("nest") || IS("watch")) {
+    if (IS("nest"))
+      Nest();
+    else
+      Watch();
     Answer(frame.id);
     EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
   }
