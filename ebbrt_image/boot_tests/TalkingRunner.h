@@ -48,6 +48,8 @@ class TalkingRunner final : public UcRunner {
     return value;
   }
 
+  // Requests that ended since it was asked, or came to life.
+  unsigned answers() const { return answers_; }
   // Snapshots that it asked for, or that the breakpoint took.
   Vector<SnapshotRef>& asked() { return asked_; }
   unsigned hits() const { return hits_; }

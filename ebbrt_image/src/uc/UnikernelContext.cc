@@ -209,7 +209,7 @@ void ebbrt::UnikernelContext::BeginRequest(uint64_t id, uint32_t limit_ms) {
 }
 
 void ebbrt::UnikernelContext::EndRequest(uint64_t id) {
-  if (id != request_)
+  if (request_ == 0 || id != request_)
     return;
   request_ = 0;
   timer->Stop(run_timer_);
