@@ -63,6 +63,7 @@ void NodeSurvivesGreed() {
   ReturnsAllFrames([] {
     Expect(Run({"memory", "touch"}), EndKind::kMemoryLimit, "out of memory");
     ExpectStatus(Run({"memory", "fill"}), 0);
+    ExpectStatus(Run({"memory", "move-starved"}), 0);
     ExpectStatus(Run({"hello"}), 7);
   });
   ReturnsAllFrames([] { Run({"memory", "starve"}); });

@@ -167,12 +167,24 @@ static void Advise(void) {
 // Many regions, and many of them cut: until the kernel wants no more.
 static void Regions(void) {
   u64 size = 16384ul * kPageSize;
+  u8* kept = MapAnonymous(0, 3 * kPageSize, kCanRead | kCanWrite, 0);
+  for (int i = 0; i < 3; ++i)
+    kept[i * kPageSize] = (u8)(i + 1);
   u8* pages = MapAnonymous(0, size, kCanRead, 0);
   EXPECT_TRUE((long)pages > 0);
   long refused = 0;
   for (u64 i = 0; i < 16384 && !refused; i += 2)
     refused = CALL3(kProtect, pages + i * kPageSize, kPageSize, 0);
   EXPECT(refused, kNoMemory);
+  // What cannot move stays whole. The last page has nothing behind it.
+  EXPECT(CALL4(kRemap, kept + kPageSize, kPageSize, 4 * kPageSize, 1),
+         kNoMemory);
+  for (int i = 0; i < 3; ++i)
+    EXPECT(kept[i * kPageSize], i + 1);
+  u8* moved = (u8*)CALL4(kRemap, kept, 3 * kPageSize, 9 * kPageSize, 1);
+  EXPECT_TRUE((long)moved > 0);
+  for (int i = 0; i < 9; ++i)
+    EXPECT(moved[i * kPageSize], i < 3 ? i + 1 : 0);
   EXPECT(CALL3(kProtect, pages, kPageSize, kCanRead), 0);
   EXPECT(CALL2(kUnmap, pages, size), 0);
   EXPECT_TRUE((long)MapAnonymous(0, kPageSize, kCanRead, 0) > 0);
@@ -199,6 +211,33 @@ static u64 Fill(void) {
 static void WaitForEver(void* word) {
   for (;;)
     WaitWhile(word, 0);
+}
+
+// Moves pages when there is no memory for the tables at the other end.
+static void MoveStarved(void) {
+  enum { kSpan = 8, kStep = 2 << 20 };
+  u8* pages = MapAnonymous(0, kSpan * kStep, kCanRead | kCanWrite, 0);
+  EXPECT_TRUE((long)MapAnonymous((u64)pages + kSpan * kStep, kPageSize,
+                                 kCanRead, 0x10) > 0);
+  for (u64 i = 0; i < kSpan; ++i)
+    pages[i * kStep] = (u8)(i + 1);
+  u8* rest = MapAnonymous(0, 1ul << 30, kCanRead | kCanWrite, 0);
+  u64 count = 0;
+  while (CALL3(kRandom, rest + count * kPageSize, 1, 0) == 1)
+    ++count;
+  // With a little more each time, until there is enough.
+  long moved;
+  u64 refusals = 0;
+  while ((moved = CALL4(kRemap, pages, kSpan * kStep, 2 * kSpan * kStep, 1)) ==
+         kNoMemory) {
+    ++refusals;
+    for (u64 i = 0; i < kSpan; ++i)
+      EXPECT(pages[i * kStep], i + 1);
+    EXPECT(CALL2(kUnmap, rest + --count * kPageSize, kPageSize), 0);
+  }
+  EXPECT_TRUE(moved > 0 && refusals > 0);
+  for (u64 i = 0; i < kSpan; ++i)
+    EXPECT(((u8*)moved)[i * kStep], i + 1);
 }
 
 // Everything that makes the kernel keep something, with no memory left.
@@ -254,6 +293,8 @@ int Main(int count, char** arguments) {
     Regions();
   if (IS("fill"))
     Fill();
+  if (IS("move-starved"))
+    MoveStarved();
   if (IS("starve"))
     Starve();
   if (IS("sparse"))

@@ -183,12 +183,8 @@ ebbrt::Answer ebbrt::personality::MemoryRemap(SystemCall& call) {
   auto room = space.FindRoom(new_size);
   if (!room)
     return room.error();
-  if (auto moved = space.Move(start, *room, old_size); !moved)
+  if (auto moved = space.Move(start, old_size, *room, new_size); !moved)
     return moved.error();
-  growth.start = *room + old_size;
-  growth.end = *room + new_size;
-  if (auto mapped = space.MapFixed(growth); !mapped)
-    return mapped.error();
   return *room;
 }
 

@@ -116,8 +116,8 @@ ebbrt::Result<void> ebbrt::AddressSpace::Protect(uint64_t start, uint64_t end,
   return {};
 }
 
-ebbrt::Result<void> ebbrt::AddressSpace::Move(uint64_t from, uint64_t to,
-                                              uint64_t size) {
+ebbrt::Result<void> ebbrt::AddressSpace::Move(uint64_t from, uint64_t size,
+                                              uint64_t to, uint64_t new_size) {
   auto* source = regions_.Find(from);
   if (!source || source->end < from + size)
     return Errno::kFault;
@@ -126,8 +126,12 @@ ebbrt::Result<void> ebbrt::AddressSpace::Move(uint64_t from, uint64_t to,
   region.file_bytes = std::min(region.file_bytes, size);
   auto target = region;
   target.start = to;
-  target.end = to + size;
+  target.end = to + new_size;
   kassert(regions_.Free(target.start, target.end));
+  if (!regions_.Remove(from, from + size))
+    return Errno::kNoMemory;
+  // What was taken out leaves room for one to be put in.
+  kbugon(!regions_.Insert(target), "no room for the region that moves");
   bool moved = true;
   auto walked = tree_.Change(from, from + size, [&](uint64_t at, Entry& entry) {
     auto* slot = moved ? tree_.Own(to + (at - from)) : nullptr;
@@ -139,9 +143,18 @@ ebbrt::Result<void> ebbrt::AddressSpace::Move(uint64_t from, uint64_t to,
     *slot = entry;
     entry = Entry();
   });
+  if (!walked || !moved) {
+    // Back, between tables that this space owns by now.
+    tree_.ForEach(to, to + size, [&](uint64_t at, Entry entry) {
+      *tree_.Own(from + (at - to)) = entry;
+      *tree_.Own(at) = Entry();
+    });
+    kbugon(!regions_.Remove(target.start, target.end) ||
+               !regions_.Insert(region),
+           "the region that should move is lost");
+  }
   flush(from, from + size);
-  if (!walked || !moved || !regions_.Remove(from, from + size) ||
-      !regions_.Insert(target))
+  if (!walked || !moved)
     return Errno::kNoMemory;
   return {};
 }

@@ -69,8 +69,10 @@ class AddressSpace {
   Result<void> Protect(uint64_t start, uint64_t end, Protection protection);
   // Drops the contents, keeps the regions: later reads see the fill again.
   Result<void> Discard(uint64_t start, uint64_t end);
-  // Moves the pages and the region at `from` to `to`, which must be free.
-  Result<void> Move(uint64_t from, uint64_t to, uint64_t size);
+  // Moves the pages and the region at `from` to `to`, where `new_size` bytes
+  // must be free; that is at least `size`. All stays as it was if it fails.
+  Result<void> Move(uint64_t from, uint64_t size, uint64_t to,
+                    uint64_t new_size);
 
   // Resolves an access to `address` if the regions allow it.
   Fault HandleFault(uint64_t address, bool write, bool execute);
