@@ -18,13 +18,13 @@ from typing import Any, Self
 from experiments import environment
 from experiments.recording import write_whole
 from experiments.workloads import NOP
-from orchestrator.command_line import MIB
 from orchestrator.errors import CaptureError
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
+from orchestrator.machines.command_line import MIB
 from orchestrator.settings import Settings
-from orchestrator.uc_dispatcher import UcDispatcher
-from orchestrator.uc_node import UcNode
+from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.uc.node import UcNode
 from orchestrator.wire import SNAPSHOT, Frame
 from snapshot_store.pageset import PAGE_SIZE
 

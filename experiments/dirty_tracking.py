@@ -28,20 +28,20 @@ from experiments import dirty_sets, environment, host_pagemap
 from experiments.dirty_record import BITMAP, BYTES, PAGEMAP, SOFT, WALK, DirtyTracking, Sample
 from experiments.dirty_sets import Frames, to_runs
 from experiments.workloads import WORKLOADS, Workload
-from orchestrator import accelerator
-from orchestrator.capture import HeldCapture, capture_full, hold_page, margin, resume
-from orchestrator.command_line import Hardware
 from orchestrator.errors import CaptureError, SettingsError
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
-from orchestrator.machine import Machine
-from orchestrator.multiplexer import Multiplexer
-from orchestrator.node import REHEARSAL, REHEARSALS
-from orchestrator.restore import Origin, complete, prepare
+from orchestrator.machines import accelerator
+from orchestrator.machines.command_line import Hardware
+from orchestrator.machines.machine import Machine
+from orchestrator.rehearsal import REHEARSAL, REHEARSALS
 from orchestrator.settings import Settings
-from orchestrator.shared_region import ZERO_FRAME
-from orchestrator.uc_node import UcNode
-from orchestrator.uc_store import RECORD, split
+from orchestrator.uc.multiplexer import Multiplexer
+from orchestrator.uc.node import UcNode
+from orchestrator.uc.shared_region import ZERO_FRAME
+from orchestrator.uc.store import RECORD, split
+from orchestrator.vm.capture import HeldCapture, capture_full, hold_page, margin, resume
+from orchestrator.vm.restore import Origin, complete, prepare
 from orchestrator.wire import SEED_SIZE, SNAPSHOT, Frame, MessageType, sync_payload
 from snapshot_store.errors import SeussError
 from snapshot_store.pageset import PAGE_SIZE

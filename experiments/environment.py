@@ -11,8 +11,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from orchestrator import accelerator
 from orchestrator.image import image_digest
+from orchestrator.machines import accelerator
 from orchestrator.settings import Settings
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent

@@ -22,11 +22,11 @@ from experiments.peers import linux_process
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 from experiments.workloads import NOP, WORKLOADS, Workload
 from orchestrator.cli.options import MEMORY_MIB
-from orchestrator.dispatcher import Orchestrator
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
-from orchestrator.uc_dispatcher import UcDispatcher
+from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.vm.dispatcher import VmDispatcher
 from snapshot_store import Level, SnapshotStore
 from snapshot_store.errors import SeussError
 
@@ -113,7 +113,7 @@ def _look_for_peer(recording: Recording) -> None:
 class _Node:
     """An orchestrator of one isolation, with or without AO, over a store of its own."""
 
-    def __init__(self, settings: Settings, orchestrator: Orchestrator | UcDispatcher) -> None:
+    def __init__(self, settings: Settings, orchestrator: VmDispatcher | UcDispatcher) -> None:
         self.settings = settings
         self._orchestrator = orchestrator
 
@@ -158,7 +158,7 @@ async def _nodes(settings: Settings, stores: pathlib.Path) -> AsyncIterator[dict
         nodes: dict[Kind, _Node] = {}
         for ao in (True, False):
             own = replace(settings, ao=ao, store=stores / ("ao" if ao else "no-ao"))
-            nodes["vm", ao] = _Node(own, await stack.enter_async_context(Orchestrator(own)))
+            nodes["vm", ao] = _Node(own, await stack.enter_async_context(VmDispatcher(own)))
         own = replace(settings, ao=True, store=stores / "uc", isolation="uc")
         own = replace(own, memory_mib=max(settings.memory_mib, MEMORY_MIB["uc"]))
         nodes["uc", True] = _Node(own, await stack.enter_async_context(UcDispatcher(own)))
@@ -228,7 +228,7 @@ class _Run:
 async def _disk_cost(plan: Plan, root: pathlib.Path, report: Report) -> DiskCost:
     """Capture `DISK_FUNCTIONS` different functions and look at what the store occupies."""
     settings = replace(plan.settings, ao=True, store=root)
-    async with Orchestrator(settings) as orchestrator:
+    async with VmDispatcher(settings) as orchestrator:
         await orchestrator.ensure_base()
         base_bytes = occupied(root)
         for number in range(DISK_FUNCTIONS):

@@ -7,6 +7,10 @@ import pathlib
 
 from orchestrator.errors import ImageError
 
+RUNTIME = "python"
+PROBE_NAME = "accelerator-probe.elf"
+BOOT_DEADLINE_S = 120.0
+
 
 def image_digest(image: pathlib.Path) -> str:
     """Return the SHA-256 of an image (64 hex digits); ImageError if it cannot be read."""

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from orchestrator import accelerator
 from orchestrator.cli import progress
 from orchestrator.cli.options import store_option
 from orchestrator.errors import AcceleratorError, ImageError
 from orchestrator.image import image_digest
+from orchestrator.machines import accelerator
 from orchestrator.settings import default_image
 from snapshot_store import SnapshotStore
 

@@ -14,13 +14,13 @@ import click
 
 from orchestrator.cli import progress
 from orchestrator.cli.options import settings_options
-from orchestrator.dispatcher import Orchestrator
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
-from orchestrator.node_client import NodeClient, running_node
+from orchestrator.nodes.client import NodeClient, running_node
 from orchestrator.paths import Path
 from orchestrator.settings import Settings, checked_timeout
-from orchestrator.uc_dispatcher import UcDispatcher
+from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.vm.dispatcher import VmDispatcher
 
 
 def json_object(context: click.Context, param: click.Parameter, value: str) -> dict[str, Any]:
@@ -155,9 +155,9 @@ async def _invoke_all(
     return not failed
 
 
-async def _dispatcher(settings: Settings) -> Orchestrator | UcDispatcher | NodeClient:
+async def _dispatcher(settings: Settings) -> VmDispatcher | UcDispatcher | NodeClient:
     if settings.isolation == "vm":
-        return Orchestrator(settings)
+        return VmDispatcher(settings)
     return await running_node(settings) or UcDispatcher(settings)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from orchestrator import node_client
 from orchestrator.cli import progress
 from orchestrator.cli.options import node_options
-from orchestrator.node_client import NodeClient
-from orchestrator.node_places import DEFAULT_NAME, NodePlace, place, places
+from orchestrator.nodes import client as node_client
+from orchestrator.nodes.client import NodeClient
+from orchestrator.nodes.places import DEFAULT_NAME, NodePlace, place, places
 from orchestrator.settings import Settings
 
 PAGES_PER_MIB = 256

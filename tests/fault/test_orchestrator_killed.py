@@ -15,12 +15,12 @@ DEADLINE_S = 20.0
 
 HOST = """
 import asyncio
-from orchestrator.accelerator import Accelerator
-from orchestrator.capture import capture_full
-from orchestrator.command_line import Hardware
-from orchestrator.machine import Machine
-from orchestrator.pool import make_armed, make_waiting
-from orchestrator.restore import Origin
+from orchestrator.machines.accelerator import Accelerator
+from orchestrator.vm.capture import capture_full
+from orchestrator.machines.command_line import Hardware
+from orchestrator.machines.machine import Machine
+from orchestrator.vm.pool import make_armed, make_waiting
+from orchestrator.vm.restore import Origin
 
 async def main():
     hardware = Hardware(Accelerator("tcg", "max", "TCG, for tests.", {}), memory_mib=64)
@@ -38,7 +38,7 @@ asyncio.run(main())
 
 MEASURING = """
 import asyncio, pathlib, sys
-from orchestrator.accelerator import _run_probe
+from orchestrator.machines.accelerator import _run_probe
 
 # The test guest waits for commands, so this probe never ends.
 asyncio.run(_run_probe(pathlib.Path(sys.argv[1]), "tcg", "max", 600.0))

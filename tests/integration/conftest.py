@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from orchestrator.accelerator import TCG_CPU, Accelerator
-from orchestrator.command_line import Hardware
+from orchestrator.machines.accelerator import TCG_CPU, Accelerator
+from orchestrator.machines.command_line import Hardware
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build"

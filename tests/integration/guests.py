@@ -11,7 +11,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.machine import Machine
+from orchestrator.machines.machine import Machine
 from snapshot_store.pageset import PAGE_SIZE
 
 ANSWER_DEADLINE_S = 30.0

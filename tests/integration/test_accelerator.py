@@ -6,9 +6,9 @@ import pathlib
 
 import pytest
 
-from orchestrator import accelerator
-from orchestrator.accelerator import choose
 from orchestrator.errors import AcceleratorError
+from orchestrator.machines import accelerator
+from orchestrator.machines.accelerator import choose
 
 
 async def test_auto_measures_once_and_says_why(

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from orchestrator import capture
-from orchestrator.capture import Captured, HeldCapture, capture_full, resume
-from orchestrator.command_line import Hardware
 from orchestrator.errors import RestoreError
-from orchestrator.machine import Machine
-from orchestrator.migration_stream import split_state
-from orchestrator.restore import NO_PAGES, Origin, complete, prepare
+from orchestrator.machines.command_line import Hardware
+from orchestrator.machines.machine import Machine
+from orchestrator.vm import capture
+from orchestrator.vm.capture import Captured, HeldCapture, capture_full, resume
+from orchestrator.vm.migration_stream import split_state
+from orchestrator.vm.restore import NO_PAGES, Origin, complete, prepare
 from snapshot_store.pageset import PAGE_SIZE, PageSet
 from tests.integration.guests import holdings, memory_of, obey
 

@@ -11,20 +11,23 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import answers, console, instance, node
-from orchestrator.capture import Captured, capture_full
-from orchestrator.dispatcher import Orchestrator
+from orchestrator import answers
 from orchestrator.errors import ImageError, MachineError, SettingsError
 from orchestrator.function import Function
-from orchestrator.machine import Machine
+from orchestrator.machines import console
+from orchestrator.machines.machine import Machine
 from orchestrator.paths import Path
+from orchestrator.rehearsal import REHEARSALS
 from orchestrator.settings import Settings
+from orchestrator.vm import instance, node
+from orchestrator.vm.capture import Captured, capture_full
+from orchestrator.vm.dispatcher import VmDispatcher
 from snapshot_store import Level, Plan, Snapshot, SnapshotStore, StoreFullError
 from tests.integration.guests import holdings
 
 SETTLE_TURNS = 1000
 HELLO = Function("hello", "source", b"def main(args): ...")
-REHEARSED = node.REHEARSALS + 1
+REHEARSED = REHEARSALS + 1
 """Loads and calls before a request's: ahead of the base, and when a machine is armed."""
 
 
@@ -40,10 +43,10 @@ def settings(small_guests: pathlib.Path, tmp_path: pathlib.Path) -> Settings:
 
 
 @pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[Orchestrator]:
+async def orchestrator(settings: Settings) -> AsyncIterator[VmDispatcher]:
     """An orchestrator; whatever a test does with it, nothing may be left afterwards."""
     before = holdings()
-    async with Orchestrator(settings) as running:
+    async with VmDispatcher(settings) as running:
         yield running
     assert holdings() == before
 
@@ -53,7 +56,7 @@ def function(code: str) -> Function:
 
 
 async def test_each_path_starts_where_it_should(
-    orchestrator: Orchestrator, settings: Settings
+    orchestrator: VmDispatcher, settings: Settings
 ) -> None:
     booted = await orchestrator.invoke(HELLO, {}, Path.BOOTED)
     assert booted.result is not None
@@ -80,25 +83,25 @@ async def test_each_path_starts_where_it_should(
 
 
 async def test_snapshots_outlive_the_orchestrator(settings: Settings) -> None:
-    async with Orchestrator(settings) as first:
+    async with VmDispatcher(settings) as first:
         cold = await first.invoke(HELLO, {})
-    async with Orchestrator(settings) as second:
+    async with VmDispatcher(settings) as second:
         warm = await second.invoke(HELLO, {})
     assert (cold.path, warm.path) == (Path.COLD, Path.WARM)
     assert warm.snapshot == cold.snapshot
 
 
 async def test_without_ao_has_a_base_of_its_own(settings: Settings) -> None:
-    async with Orchestrator(settings) as optimised:
+    async with VmDispatcher(settings) as optimised:
         await optimised.ensure_base()
-    async with Orchestrator(replace(settings, ao=False)) as plain:
+    async with VmDispatcher(replace(settings, ao=False)) as plain:
         base = await plain.ensure_base()
         cold = await plain.invoke(HELLO, {})
     assert not base.manifest.ao
     assert cold.result is not None and cold.result["loads"] == 1
 
 
-async def test_phases_tell_what_the_pool_did_ahead(orchestrator: Orchestrator) -> None:
+async def test_phases_tell_what_the_pool_did_ahead(orchestrator: VmDispatcher) -> None:
     await orchestrator.prepare(1)
     cold = await orchestrator.invoke(HELLO, {}, Path.COLD)
     await orchestrator.prepare(1)
@@ -112,13 +115,13 @@ async def test_phases_tell_what_the_pool_did_ahead(orchestrator: Orchestrator) -
         assert sum(parts) == pytest.approx(invocation.latency_ms, rel=0.05, abs=1.0)
 
 
-async def test_clones_get_different_seeds(orchestrator: Orchestrator) -> None:
+async def test_clones_get_different_seeds(orchestrator: VmDispatcher) -> None:
     answers = [await orchestrator.invoke(HELLO, {}) for _ in range(4)]
     seeds = {answer.result["seed"] for answer in answers if answer.result is not None}
     assert len(seeds) == 4 and "0" * 16 not in seeds
 
 
-async def test_many_at_the_same_time(orchestrator: Orchestrator) -> None:
+async def test_many_at_the_same_time(orchestrator: VmDispatcher) -> None:
     await orchestrator.ensure_base()
     functions = [function(f"number {number % 3}") for number in range(9)]
     answers = await asyncio.gather(*(orchestrator.invoke(each, {}) for each in functions))
@@ -126,7 +129,7 @@ async def test_many_at_the_same_time(orchestrator: Orchestrator) -> None:
 
 
 @pytest.mark.parametrize("path", [Path.BOOTED, Path.COLD, Path.WARM, Path.AUTO])
-async def test_error_while_loading_is_the_answer(orchestrator: Orchestrator, path: Path) -> None:
+async def test_error_while_loading_is_the_answer(orchestrator: VmDispatcher, path: Path) -> None:
     answer = await orchestrator.invoke(function("load-error"), {}, path)
     assert answer.error is not None
     assert answer.error.to_json() == {
@@ -152,7 +155,7 @@ async def test_error_while_loading_is_the_answer(orchestrator: Orchestrator, pat
     ],
 )
 async def test_hostile_guests_only_spoil_their_own_answer(
-    orchestrator: Orchestrator, word: str, kind: str, message: str
+    orchestrator: VmDispatcher, word: str, kind: str, message: str
 ) -> None:
     loading = await orchestrator.invoke(function(f"load-{word}"), {})
     running = await orchestrator.invoke(HELLO, {"do": f"run-{word}"})
@@ -166,7 +169,7 @@ async def test_hostile_guests_only_spoil_their_own_answer(
 
 
 async def test_guest_that_does_not_answer_times_out(
-    orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+    orchestrator: VmDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instance, "GRACE_S", 0.1)
     for answer in (
@@ -179,7 +182,7 @@ async def test_guest_that_does_not_answer_times_out(
 
 @pytest.mark.parametrize("held", [console.LIMIT, 1 << 16])
 async def test_output_is_bounded_and_none_is_lost(
-    orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch, held: int
+    orchestrator: VmDispatcher, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
     # With little held the guest is faster than its reader, and must be made to wait.
     monkeypatch.setattr(console, "LIMIT", held)
@@ -188,7 +191,7 @@ async def test_output_is_bounded_and_none_is_lost(
     assert len(answer.stdout) == answers.OUTPUT_LIMIT
 
 
-async def test_arguments_that_cannot_be_sent_are_an_error(orchestrator: Orchestrator) -> None:
+async def test_arguments_that_cannot_be_sent_are_an_error(orchestrator: VmDispatcher) -> None:
     large = await orchestrator.invoke(HELLO, {"text": "x" * (9 << 20)})
     assert large.error is not None and large.error.kind == "args-too-large"
     odd = await orchestrator.invoke(HELLO, {"number": float("nan")})
@@ -196,11 +199,11 @@ async def test_arguments_that_cannot_be_sent_are_an_error(orchestrator: Orchestr
 
 
 async def test_damaged_function_snapshot_is_made_anew(settings: Settings) -> None:
-    async with Orchestrator(settings) as first:
+    async with VmDispatcher(settings) as first:
         cold = await first.invoke(HELLO, {})
     assert cold.snapshot is not None
     damage(settings.store, cold.snapshot)
-    async with Orchestrator(settings) as second:
+    async with VmDispatcher(settings) as second:
         again = await second.invoke(HELLO, {})
         assert again.ok and again.path is Path.COLD
         assert (await second.invoke(HELLO, {})).path is Path.WARM
@@ -218,13 +221,13 @@ def damage(store: pathlib.Path, snapshot: str) -> None:
 async def test_damaged_base_is_taken_anew(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Orchestrator(settings) as first:
+    async with VmDispatcher(settings) as first:
         base = await first.ensure_base()
     damage(settings.store, base.id)
     taken = set()
     for _ in range(2):
         caplog.clear()
-        async with Orchestrator(settings) as second:
+        async with VmDispatcher(settings) as second:
             assert (await second.invoke(HELLO, {})).ok
             taken.add((await second.ensure_base()).id)
         told = [record for record in caplog.records if record.name == node.__name__]
@@ -234,7 +237,7 @@ async def test_damaged_base_is_taken_anew(
 
 
 async def test_answer_does_not_wait_for_the_disk(
-    orchestrator: Orchestrator, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    orchestrator: VmDispatcher, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await orchestrator.ensure_base()
     may_write = threading.Event()
@@ -257,7 +260,7 @@ async def test_answer_does_not_wait_for_the_disk(
 
 
 async def test_full_disk_costs_the_snapshot_and_not_the_answer(
-    orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    orchestrator: VmDispatcher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await orchestrator.ensure_base()
 
@@ -277,7 +280,7 @@ async def test_full_disk_costs_the_snapshot_and_not_the_answer(
 
 
 async def test_base_deleted_by_another_costs_the_snapshot_and_not_the_answer(
-    orchestrator: Orchestrator, settings: Settings, caplog: pytest.LogCaptureFixture
+    orchestrator: VmDispatcher, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     base = await orchestrator.ensure_base()
     with SnapshotStore(settings.store) as store:
@@ -288,9 +291,9 @@ async def test_base_deleted_by_another_costs_the_snapshot_and_not_the_answer(
 
 
 async def test_function_snapshot_deleted_by_another_is_taken_anew(settings: Settings) -> None:
-    async with Orchestrator(settings) as running:
+    async with VmDispatcher(settings) as running:
         cold = await running.invoke(HELLO, {})
-    async with Orchestrator(settings) as running:
+    async with VmDispatcher(settings) as running:
         await running.ensure_base()
         with SnapshotStore(settings.store) as store:
             assert cold.snapshot is not None
@@ -300,7 +303,7 @@ async def test_function_snapshot_deleted_by_another_is_taken_anew(settings: Sett
 
 async def test_orchestrators_that_start_together_share_a_base(settings: Settings) -> None:
     async def use() -> str:
-        async with Orchestrator(settings) as running:
+        async with VmDispatcher(settings) as running:
             await running.invoke(HELLO, {})
             return (await running.ensure_base()).id
 
@@ -320,26 +323,26 @@ async def test_image_rebuilt_while_its_base_is_taken(
         return await capture_full(machine)
 
     monkeypatch.setattr(node, "capture_full", rebuild_and_capture)
-    async with Orchestrator(replace(settings, image=image)) as running:
+    async with VmDispatcher(replace(settings, image=image)) as running:
         with pytest.raises(ImageError, match="rebuilt while"):
             await running.ensure_base()
     with SnapshotStore(settings.store) as store:
         assert store.list() == []
 
 
-async def test_a_function_has_one_snapshot(orchestrator: Orchestrator, settings: Settings) -> None:
+async def test_a_function_has_one_snapshot(orchestrator: VmDispatcher, settings: Settings) -> None:
     await orchestrator.ensure_base()
     together = await asyncio.gather(*(orchestrator.invoke(HELLO, {}) for _ in range(4)))
     again = await orchestrator.invoke(HELLO, {}, Path.COLD)
     assert again.path is Path.COLD
-    async with Orchestrator(settings) as another:
+    async with VmDispatcher(settings) as another:
         elsewhere = await another.invoke(HELLO, {}, Path.COLD)
     assert len({answer.snapshot for answer in (*together, again, elsewhere)}) == 1
     with SnapshotStore(settings.store) as store:
         assert [manifest.id for manifest in store.find(level=Level.FUNCTION)] == [again.snapshot]
 
 
-async def test_starting_point_is_what_auto_takes(orchestrator: Orchestrator) -> None:
+async def test_starting_point_is_what_auto_takes(orchestrator: VmDispatcher) -> None:
     for path in (Path.COLD, Path.WARM):
         assert await orchestrator.starting_point(HELLO) is path
         await orchestrator.prepare(1, path)
@@ -350,9 +353,9 @@ async def test_starting_point_is_what_auto_takes(orchestrator: Orchestrator) -> 
 async def test_reading_a_snapshot_is_part_of_the_latency(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with Orchestrator(settings) as first:
+    async with VmDispatcher(settings) as first:
         await first.invoke(HELLO, {})
-    async with Orchestrator(settings) as second:
+    async with VmDispatcher(settings) as second:
         await second.prepare(1)
         opened = SnapshotStore.open
 
@@ -367,19 +370,19 @@ async def test_reading_a_snapshot_is_part_of_the_latency(
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), 1e300])
-async def test_limit_that_cannot_be_is_refused(orchestrator: Orchestrator, limit: float) -> None:
+async def test_limit_that_cannot_be_is_refused(orchestrator: VmDispatcher, limit: float) -> None:
     with pytest.raises(SettingsError, match="timeout"):
         await orchestrator.invoke(HELLO, {}, timeout_s=limit)
 
 
 async def test_image_that_is_none_is_named(settings: Settings, tmp_path: pathlib.Path) -> None:
     with pytest.raises(ImageError, match=r"missing\.elf"):
-        async with Orchestrator(replace(settings, image=tmp_path / "missing.elf")):
+        async with VmDispatcher(replace(settings, image=tmp_path / "missing.elf")):
             pass
     before = holdings()
     write_no_image(tmp_path / "no-image.elf")
     with pytest.raises(MachineError, match="did not start"):
-        async with Orchestrator(replace(settings, image=tmp_path / "no-image.elf")) as running:
+        async with VmDispatcher(replace(settings, image=tmp_path / "no-image.elf")) as running:
             await running.invoke(HELLO, {})
     assert holdings() == before
 
@@ -389,7 +392,7 @@ def write_no_image(path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("path", [Path.BOOTED, Path.COLD, Path.WARM])
-async def test_cancelled_at_any_time_leaves_nothing(orchestrator: Orchestrator, path: Path) -> None:
+async def test_cancelled_at_any_time_leaves_nothing(orchestrator: VmDispatcher, path: Path) -> None:
     assert (await orchestrator.invoke(HELLO, {}, Path.WARM)).ok
     for turn in range(12):
         task = asyncio.create_task(orchestrator.invoke(HELLO, {}, path))
@@ -417,6 +420,6 @@ async def test_cancelled_while_the_base_is_taken(settings: Settings) -> None:
 
 
 async def use_once(settings: Settings) -> bool:
-    async with Orchestrator(settings) as running:
+    async with VmDispatcher(settings) as running:
         await running.prepare(1)
         return (await running.invoke(HELLO, {})).ok

@@ -11,14 +11,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from orchestrator.dispatcher import Orchestrator
 from orchestrator.function import Function
-from orchestrator.instance import Instance
 from orchestrator.invocation import InvocationError
-from orchestrator.node import Node
 from orchestrator.paths import Path
-from orchestrator.pool import make_armed
 from orchestrator.settings import Settings
+from orchestrator.vm.dispatcher import VmDispatcher
+from orchestrator.vm.instance import Instance
+from orchestrator.vm.node import VmNode
+from orchestrator.vm.pool import make_armed
 from tests.integration.guests import holdings, memory_of
 
 WARM_CALLS = 1000
@@ -41,8 +41,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[Orchestrator]:
-    async with Orchestrator(settings) as running:
+async def orchestrator(settings: Settings) -> AsyncIterator[VmDispatcher]:
+    async with VmDispatcher(settings) as running:
         yield running
 
 
@@ -51,7 +51,7 @@ def function(code: str) -> Function:
 
 
 @pytest.mark.parametrize("path", [Path.BOOTED, Path.COLD, Path.WARM])
-async def test_same_answer_on_each_path(orchestrator: Orchestrator, path: Path) -> None:
+async def test_same_answer_on_each_path(orchestrator: VmDispatcher, path: Path) -> None:
     code = "import json\ndef main(args):\n    print('called')\n    return {'n': args['n'] * 2}\n"
     answer = await orchestrator.invoke(function(code), {"n": 21}, path)
     assert answer.result == {"n": 42} and answer.stdout == "called\n"
@@ -61,7 +61,7 @@ async def test_q35_serves_as_microvm_does(
     settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     other = replace(settings, machine="q35", store=tmp_path_factory.mktemp("q35"))
-    async with Orchestrator(other) as orchestrator:
+    async with VmDispatcher(other) as orchestrator:
         for path in (Path.COLD, Path.WARM):
             answer = await orchestrator.invoke(function("def main(a): return a"), {"a": 1}, path)
             assert answer.result == {"a": 1}
@@ -83,7 +83,7 @@ async def test_q35_serves_as_microvm_does(
     ],
 )
 async def test_each_failure_is_of_its_own_kind_and_the_node_lives_on(
-    orchestrator: Orchestrator, code: str, kind: str
+    orchestrator: VmDispatcher, code: str, kind: str
 ) -> None:
     for path in (Path.COLD, Path.WARM):
         answer = await orchestrator.invoke(function(code), {}, path, timeout_s=3.0)
@@ -92,7 +92,7 @@ async def test_each_failure_is_of_its_own_kind_and_the_node_lives_on(
     assert whole.result == {"a": 1}
 
 
-async def test_clones_never_agree_on_anything_random(orchestrator: Orchestrator) -> None:
+async def test_clones_never_agree_on_anything_random(orchestrator: VmDispatcher) -> None:
     answers = []
     for _ in range(5):
         before = time.time()
@@ -117,7 +117,7 @@ async def test_clones_never_agree_on_anything_random(orchestrator: Orchestrator)
 async def test_delta_is_the_byte_difference_of_memory(
     settings: Settings, tmp_path: pathlib.Path, code: str
 ) -> None:
-    async with Node(settings) as node:
+    async with VmNode(settings) as node:
         base = await node.base()
         ready = await make_armed(base.origin, node.hardware, None)
         try:
@@ -139,7 +139,7 @@ async def test_delta_is_the_byte_difference_of_memory(
         assert guest.all()
 
 
-async def test_captured_machine_and_its_clones_go_on_alike(orchestrator: Orchestrator) -> None:
+async def test_captured_machine_and_its_clones_go_on_alike(orchestrator: VmDispatcher) -> None:
     code = "count = 0\ndef main(args):\n    global count\n    count += 1\n    return {'n': count}\n"
     answers = [await orchestrator.invoke(function(code), {}) for _ in range(3)]
     assert [answer.path for answer in answers] == [Path.COLD, Path.WARM, Path.WARM]
@@ -148,7 +148,7 @@ async def test_captured_machine_and_its_clones_go_on_alike(orchestrator: Orchest
 
 
 async def test_one_instance_serves_many_requests(settings: Settings) -> None:
-    async with Node(settings) as node:
+    async with VmNode(settings) as node:
         base = await node.base()
         ready = await make_armed(base.origin, node.hardware, None)
         try:
@@ -168,7 +168,7 @@ async def test_one_instance_serves_many_requests(settings: Settings) -> None:
 async def test_thousand_warm_calls_leave_nothing_behind(settings: Settings) -> None:
     before = holdings()
     code = function("def main(args): return {'n': args['n']}")
-    async with Orchestrator(settings) as orchestrator:
+    async with VmDispatcher(settings) as orchestrator:
         await orchestrator.invoke(code, {"n": -1}, Path.WARM)
         files = sorted(settings.store.rglob("*"))
         used = 0

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.command_line import Hardware
 from orchestrator.errors import MachineError
-from orchestrator.machine import EXIT_FAILURE, EXIT_SUCCESS, Machine
+from orchestrator.machines.command_line import Hardware
+from orchestrator.machines.machine import EXIT_FAILURE, EXIT_SUCCESS, Machine
 from orchestrator.settings import Machine as MachineType
 from tests.integration.guests import holdings, obey
 

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from click.testing import CliRunner
 
-from orchestrator import node_client
 from orchestrator.cli import main
 from orchestrator.errors import NodeError
 from orchestrator.function import Function
-from orchestrator.node_client import NodeClient, running_node
-from orchestrator.node_places import place
+from orchestrator.nodes import client as node_client
+from orchestrator.nodes.client import NodeClient, running_node
+from orchestrator.nodes.places import place
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
 from tests.integration.conftest import BUILD

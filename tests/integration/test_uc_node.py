@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orchestrator.dispatcher import Orchestrator
 from orchestrator.errors import SettingsError
 from orchestrator.function import Function
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
-from orchestrator.uc_dispatcher import UcDispatcher
-from orchestrator.uc_node import UcNode
+from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.uc.node import UcNode
+from orchestrator.vm.dispatcher import VmDispatcher
 from orchestrator.wire import SNAPSHOT
 from tests.integration.conftest import BUILD
 from tests.integration.guests import holdings
@@ -222,6 +222,6 @@ async def test_a_cancelled_request_ends_its_context(dispatcher: UcDispatcher) ->
 
 
 async def test_hot_needs_contexts(settings: Settings) -> None:
-    async with Orchestrator(Settings(image=IMAGE, store=settings.store)) as machines:
+    async with VmDispatcher(Settings(image=IMAGE, store=settings.store)) as machines:
         with pytest.raises(SettingsError, match="isolation uc"):
             await machines.invoke(ECHO, {}, Path.HOT)

@@ -9,16 +9,16 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.accelerator import TCG_CPU, Accelerator
-from orchestrator.command_line import Hardware
 from orchestrator.errors import MachineError
 from orchestrator.function import Function
+from orchestrator.machines.accelerator import TCG_CPU, Accelerator
+from orchestrator.machines.command_line import Hardware
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
-from orchestrator.shared_region import SharedRegion
-from orchestrator.uc_dispatcher import UcDispatcher
-from orchestrator.uc_node import UcNode
-from orchestrator.uc_store import StoredContexts
+from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.uc.node import UcNode
+from orchestrator.uc.shared_region import SharedRegion
+from orchestrator.uc.store import StoredContexts
 from orchestrator.wire import SNAPSHOT
 from snapshot_store import PAGE_SIZE, Depth, Level, SnapshotStore
 from tests.integration.conftest import BUILD

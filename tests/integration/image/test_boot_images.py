@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from orchestrator.accelerator import QEMU, TCG_CPU
-from orchestrator.command_line import MACHINE_OPTIONS
+from orchestrator.machines.accelerator import QEMU, TCG_CPU
+from orchestrator.machines.command_line import MACHINE_OPTIONS
 from orchestrator.settings import Machine
 
 CHECKOUT = pathlib.Path(__file__).parents[3]

@@ -74,7 +74,7 @@ class FakeOrchestrator:
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> CliRunner:
     """Runs commands with the fake orchestrator and a store of the test's own."""
-    monkeypatch.setattr(orchestrator.cli.invoke, "Orchestrator", FakeOrchestrator)
+    monkeypatch.setattr(orchestrator.cli.invoke, "VmDispatcher", FakeOrchestrator)
     return CliRunner(env={"SEUSS_STORE": str(tmp_path / "store")})
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestrator import accelerator
-from orchestrator.accelerator import Accelerator
 from orchestrator.cli import main
 from orchestrator.errors import AcceleratorError
+from orchestrator.machines import accelerator
+from orchestrator.machines.accelerator import Accelerator
 
 Findings = dict[str, dict[str, Any]]
 

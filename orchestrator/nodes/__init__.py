@@ -1,0 +1,1 @@
+"""Nodes that outlive a command: the daemon, its client, and where they meet."""

@@ -1,0 +1,231 @@
+"""One life of a node: the machine, its base snapshot, and what it keeps for later requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Self
+
+from orchestrator.errors import CaptureError
+from orchestrator.function import Function
+from orchestrator.image import BOOT_DEADLINE_S
+from orchestrator.invocation import InvocationError
+from orchestrator.rehearsal import REHEARSAL, REHEARSALS
+from orchestrator.traffic import Traffic
+from orchestrator.uc.cache import FunctionSnapshots, IdleContexts
+from orchestrator.uc.multiplexer import Reply
+from orchestrator.uc.node import UC_MEMORY_PART, UcNode
+from orchestrator.uc.store import StoredContexts, export
+from orchestrator.wire import SNAPSHOT
+from snapshot_store import PAGE_SIZE, Level, Manifest, SeussError
+
+logger = logging.getLogger(__name__)
+
+IDLE_PER_FUNCTION = 8
+IDLE_IN_ALL = 512
+FREED_AT_ONCE = 8
+"""Share of the idle UCs (one in this many) that is ended when memory is short."""
+CHECK_PAUSE_S = 0.05
+"""Least time between two looks at the node's free memory."""
+STORE_PAUSE_S = 0.01
+"""A function's snapshot is stored when no request came for so long."""
+LONGEST_WAIT_S = 1.0
+"""It is stored at last when no such pause came for so long."""
+REHEARSAL_ARGUMENTS = b'{"rehearsal": [1, "two", null]}'
+
+
+class Life:
+    """A running node with a base snapshot; made by `begin`, ended by `close`.
+
+    Keeps so much of the node's memory free that any one UC can use its share of it: ends idle UCs,
+    then forgets function snapshots, the least recently used first.
+    """
+
+    def __init__(self, node: UcNode, stored: StoredContexts) -> None:
+        self.node = node
+        self.known: dict[str, Manifest] = {}
+        """Functions' snapshots in the store, by function."""
+        self._stored = stored
+        self._base_id = ""
+        self._storing: set[asyncio.Task[None]] = set()
+        self._exporting = asyncio.Lock()
+        self._committing = asyncio.Lock()
+        self.traffic = Traffic()
+        """Requests under way: snapshots are stored between them."""
+        self.base = 0
+        """The base snapshot's number inside the node."""
+        self.idle = IdleContexts(IDLE_PER_FUNCTION, IDLE_IN_ALL)
+        self.snapshots = FunctionSnapshots()
+        self.importing: dict[str, asyncio.Event] = {}
+        """Functions being imported by a first call; set once their snapshot can be looked for."""
+        # A UC's share, and as much again as the kernel and new UCs need meanwhile.
+        self._reserve = node.hardware.memory // PAGE_SIZE // UC_MEMORY_PART * 5 // 4
+        self._look: asyncio.Task[None] | None = None
+        self._look_again = False
+
+    @classmethod
+    async def begin(cls, node: UcNode, stored: StoredContexts, ao: bool) -> Self:
+        """Take the base snapshot in a started node, from the store or new. Raises SeussError."""
+        life = cls(node, stored)
+        if not await life._restore_base():
+            await life._take_base(ao)
+        if ao:
+            await life._rehearse_paths()
+        return life
+
+    async def _restore_base(self) -> bool:
+        """Take the base in from the store; return whether that worked."""
+        try:
+            found = await self._stored.base()
+            if found is None:
+                return False
+            self.base = await self._stored.bring_in(self.node, found, 0)
+        except SeussError as error:
+            logger.warning("the stored base cannot be used, a new one is taken: %s", error)
+            return False
+        self._base_id = found.id
+        self.known = await self._stored.functions(found.id)
+        return True
+
+    async def _take_base(self, ao: bool) -> None:
+        started = time.monotonic()
+        node = self.node
+        context = await node.boot()
+        if ao:
+            await node.optimise(context)
+            for _ in range(REHEARSALS):
+                await self._rehearse(context)
+                await node.unload(context)
+        captured = await node.capture(context)
+        self.base = captured.snapshot
+        await node.end(context)
+        exported = await export(node, self.base)
+        self._base_id = (await self._stored.commit(exported, Level.BASE, "base")).id
+        logger.info("base of %d pages taken in %.1f s", captured.pages, time.monotonic() - started)
+
+    async def close(self) -> None:
+        """Store what is not stored yet, and end the node."""
+        await self.flush()
+        if self._look is not None:
+            self._look.cancel()
+        await self.node.close()
+
+    async def flush(self) -> None:
+        """Wait until what was captured is stored."""
+        while self._storing:
+            await asyncio.wait(self._storing)
+
+    def keep_idle(self, function: str, context: int) -> None:
+        """Keep a UC that has served a request for the function's next one."""
+        for surplus in self.idle.add(function, context):
+            self.node.end_soon(surplus)
+        self.look_after_memory()
+
+    def keep_captured(self, function: Function, number: int) -> None:
+        """Keep a function's new snapshot, in place of an older one, and store it in a pause."""
+        replaced = self.snapshots.put(function.id, number)
+        self._soon(self._store_function(function, number))
+        if replaced is not None:
+            self._soon(self._evict(replaced))
+
+    async def bring_in(self, function: Function) -> int | None:
+        """Take a function's snapshot in from the store; return its number, or None."""
+        manifest = self.known.get(function.id)
+        if manifest is None:
+            return None
+        try:
+            snapshot = await self._stored.open(manifest)
+            number = await self._stored.bring_in(self.node, snapshot, self.base)
+        except SeussError as error:
+            logger.warning("%s is imported again: %s", function.name, error)
+            self.known.pop(function.id, None)
+            return None
+        self.snapshots.put(function.id, number)
+        return number
+
+    def look_after_memory(self) -> None:
+        """Have the node's free memory looked at soon, off the request path."""
+        self._look_again = True
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._keep_memory_free())
+
+    async def free_something(self) -> bool:
+        """End the UCs, or else forget a snapshot, unused longest; return whether there was any."""
+        contexts = self.idle.pop_oldest(max(1, len(self.idle) // FREED_AT_ONCE))
+        if contexts:
+            logger.info("memory is short: %d idle contexts ended", len(contexts))
+            await asyncio.gather(*(self.node.end(context) for context in contexts))
+            return True
+        snapshots = self.snapshots.pop_oldest(1)
+        if snapshots:
+            logger.info("memory is short: a function's snapshot was forgotten")
+            await asyncio.gather(*(self._evict(snapshot) for snapshot in snapshots))
+        return bool(snapshots)
+
+    async def _store_function(self, function: Function, number: int) -> None:
+        try:
+            async with self._committing:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LONGEST_WAIT_S):
+                        await self.traffic.gap(STORE_PAUSE_S)
+                # Its frames are read here, so it must not go meanwhile.
+                async with self._exporting:
+                    exported = await export(self.node, number)
+                snapshot = await self._stored.commit(
+                    exported, Level.FUNCTION, function.name, self._base_id, function.id
+                )
+        except SeussError as error:
+            logger.warning("the snapshot of %s is not stored: %s", function.name, error)
+        else:
+            self.known[function.id] = snapshot.manifest
+
+    async def _evict(self, number: int) -> None:
+        async with self._exporting:
+            await self.node.evict(number)
+
+    def _soon(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+
+    async def _keep_memory_free(self) -> None:
+        while self._look_again and self.node.alive:
+            self._look_again = False
+            await asyncio.sleep(CHECK_PAUSE_S)
+            while self.node.alive and await self.node.free_frames() < self._reserve:
+                if not await self.free_something():
+                    break
+
+    async def _rehearse(self, context: int) -> int:
+        loaded = await self.node.load(context, REHEARSAL, BOOT_DEADLINE_S)
+        context = self._must(loaded).context
+        self._must(await self.node.invoke(context, REHEARSAL_ARGUMENTS, BOOT_DEADLINE_S))
+        return context
+
+    async def _rehearse_paths(self) -> None:
+        """Go each way once, so that what the accelerator translates is translated ahead."""
+        for _ in range(REHEARSALS):
+            cold = self._must(
+                await self.node.load(SNAPSHOT | self.base, REHEARSAL, BOOT_DEADLINE_S)
+            ).context
+            function = (await self.node.capture(cold)).snapshot
+            self._must(await self.node.invoke(cold, REHEARSAL_ARGUMENTS, BOOT_DEADLINE_S))
+            warm = self._must(
+                await self.node.invoke(SNAPSHOT | function, REHEARSAL_ARGUMENTS, BOOT_DEADLINE_S)
+            ).context
+            await asyncio.gather(
+                self.node.end(cold), self.node.end(warm), self.node.evict(function)
+            )
+
+    def _must(self, reply: Reply) -> Reply:
+        error: InvocationError | None = reply.error
+        if error is not None:
+            raise CaptureError(
+                f"The rehearsal before the base snapshot failed: {error.kind}: {error.message} "
+                "Rebuild the image with make image.",
+                log_tail=self.node.machine.log_tail,
+            )
+        return reply

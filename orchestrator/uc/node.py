@@ -1,0 +1,340 @@
+"""A node: one machine that runs many unikernel contexts (UCs) and keeps their snapshots inside."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import os
+import pathlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from orchestrator.answers import GRACE_S
+from orchestrator.errors import MachineError
+from orchestrator.function import Function
+from orchestrator.invocation import InvocationError
+from orchestrator.machines.command_line import Hardware
+from orchestrator.machines.machine import Machine
+from orchestrator.machines.shared_memory import SharedMemory
+from orchestrator.uc.multiplexer import Multiplexer, Reply
+from orchestrator.uc.shared_region import SharedRegion
+from orchestrator.wire import SEED_SIZE, SNAPSHOT, Frame, MessageType, sync_payload
+
+logger = logging.getLogger(__name__)
+
+BOOT_DEADLINE_S = 120.0
+ORDER_DEADLINE_S = 30.0
+"""How long the kernel may take for what it does itself: deploy, capture, end, evict, status."""
+UC_MEMORY_PART = 4
+"""A UC may own one part in this many of a node's memory, so that one cannot starve the others."""
+
+CLOCK_PAUSE_S = 10.0
+
+_generations = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class CapturedContext:
+    """A snapshot inside a node: its number, its parent's (0: none), its own pages, guest time."""
+
+    snapshot: int
+    parent: int
+    pages: int
+    ns: int
+
+
+class UcNode:
+    """A machine in node mode. An async context manager: leaving it ends the machine.
+
+    Every call has a deadline. A UC is named by its number, a snapshot by its own; `SNAPSHOT |
+    number` as a context deploys a UC from it for the request. When the machine ends, requests under
+    way get an error of kind `node-died` and `alive` is False: start another node.
+
+    Args:
+        hardware: what the node runs on.
+        image: the guest's ELF.
+        region: memory that snapshots come in through, shared with other nodes.
+        ended: called with a UC's number when it ended while it served nothing.
+    """
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        image: pathlib.Path,
+        region: SharedRegion | None = None,
+        ended: Callable[[int], None] | None = None,
+    ) -> None:
+        self.hardware = hardware
+        self.memory = SharedMemory(hardware.memory)
+        """The node's RAM, by physical address."""
+        self.region_size = 0 if region is None else region.memory.size
+        """Bytes of the shared region that the node maps."""
+        words = [
+            "seuss.mode=node",
+            f"seuss.uc_memory={min(1024, hardware.memory_mib // UC_MEMORY_PART)}M",
+        ]
+        if region is not None:
+            words.append(region.option(hardware))
+        self.machine = Machine(
+            hardware,
+            ram=self.memory,
+            kernel=image,
+            region=None if region is None else region.memory,
+            append=" ".join(words),
+        )
+        self._tell_ended = ended
+        self._mux: Multiplexer
+        self._background: set[asyncio.Task[None]] = set()
+        self._clock: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests can be made."""
+        return self.machine.status is None and self._mux.failure is None
+
+    @property
+    def strays(self) -> int:
+        """Frames that answered nothing."""
+        return self._mux.strays
+
+    @property
+    def waiting(self) -> int:
+        """Requests under way."""
+        return self._mux.waiting
+
+    async def start(self) -> None:
+        """Boot the kernel; it starts no UC by itself. Raises MachineError, and leaves nothing."""
+        try:
+            await self.machine.start()
+        except BaseException:
+            self.memory.close()
+            raise
+        self._mux = Multiplexer(self.machine, self._context_ended, self._orphaned)
+        try:
+            self._synchronise()
+            await self.status()
+            # Only now is the kernel known to read at once, so that the time is true when it does.
+            self._synchronise()
+        except BaseException:
+            await self.close()
+            raise
+        self._clock = asyncio.create_task(self._keep_time())
+
+    async def close(self) -> None:
+        """End the machine, whatever runs in it; may be called again."""
+        if self._clock is not None:
+            self._clock.cancel()
+        try:
+            await self._mux.close()
+        finally:
+            try:
+                await self.machine.close()
+                if self._background:
+                    await asyncio.wait(self._background)
+            finally:
+                self.memory.close()
+
+    async def boot(self) -> int:
+        """Start a UC from the program; return its number once it is ready. Raises MachineError."""
+        return self._expect("start a context", await self._mux.begin_boot(BOOT_DEADLINE_S)).context
+
+    async def optimise(self, context: int) -> None:
+        """Have a UC do anticipatory optimisation. Raises MachineError."""
+        self._expect(
+            "optimise a context",
+            await self._mux.begin(
+                *(MessageType.OPTIMISE, MessageType.DONE),
+                context=context,
+                deadline_s=BOOT_DEADLINE_S,
+            ),
+        )
+
+    def load(self, context: int, function: Function, limit_s: float) -> asyncio.Future[Reply]:
+        """Import a function in a UC, or in one deployed for that."""
+        return self._mux.begin(
+            *(MessageType.LOAD, MessageType.LOADED),
+            context=context,
+            payload=function.load_payload,
+            limit_s=limit_s,
+            deadline_s=limit_s + GRACE_S,
+        )
+
+    def invoke(self, context: int, arguments: bytes, limit_s: float) -> asyncio.Future[Reply]:
+        """Run the function loaded in a UC, or in one deployed for that; `arguments` is JSON."""
+        return self._mux.begin(
+            *(MessageType.INVOKE, MessageType.RESULT),
+            context=context,
+            payload=arguments,
+            limit_s=limit_s,
+            deadline_s=limit_s + GRACE_S,
+        )
+
+    async def unload(self, context: int) -> None:
+        """Have a UC forget its function. Raises MachineError."""
+        self._expect(
+            "unload a function",
+            await self._mux.begin(
+                *(MessageType.UNLOAD, MessageType.DONE),
+                context=context,
+                deadline_s=ORDER_DEADLINE_S,
+            ),
+        )
+
+    def begin_capture(self, context: int) -> asyncio.Future[Reply]:
+        """Capture a UC between two requests; read the reply with `captured`."""
+        return self._order(MessageType.CAPTURE, MessageType.CAPTURED, context)
+
+    async def capture(self, context: int) -> CapturedContext:
+        """Capture a UC between two requests. Raises MachineError."""
+        reply = await self.begin_capture(context)
+        return self.captured(self._expect("capture a context", reply))
+
+    def captured(self, reply: Reply) -> CapturedContext:
+        """Read the answer to a capture. Raises MachineError for one that makes no sense."""
+        told = _numbers(reply, "snapshot", "parent", "pages", "ns")
+        if told is None or not 0 < told[0] < SNAPSHOT:
+            raise self.machine.error("The node's answer to CAPTURE makes no sense")
+        return CapturedContext(*told)
+
+    async def deploy(self, snapshot: int) -> tuple[int, int] | InvocationError:
+        """Make an idle UC; return its number and the nanoseconds it took by the guest's clock."""
+        reply = await self._order(MessageType.DEPLOY, MessageType.DEPLOYED, SNAPSHOT | snapshot)
+        if reply.error is not None:
+            return reply.error
+        told = _numbers(reply, "context", "ns")
+        if told is None or told[0] != reply.context:
+            raise self.machine.error("The node's answer to DEPLOY makes no sense")
+        return reply.context, told[1]
+
+    async def end(self, context: int) -> InvocationError | None:
+        """End a UC; return what went wrong: it may have ended by itself."""
+        reply = await self._order(MessageType.END, MessageType.DONE, context)
+        self._mux.forget(context)
+        return reply.error
+
+    async def evict(self, snapshot: int) -> InvocationError | None:
+        """Forget a snapshot; its memory lives until its last user ends."""
+        reply = await self._order(MessageType.EVICT, MessageType.DONE, SNAPSHOT | snapshot)
+        return reply.error
+
+    async def export(self, snapshot: int) -> bytes:
+        """Return where a snapshot's own pages lie in `memory`, and its state, as EXPORTED has it.
+
+        Raises MachineError when the node refuses.
+        """
+        context = SNAPSHOT | snapshot
+        reply = await self._order(MessageType.EXPORT, MessageType.EXPORTED, context)
+        answer = self._expect("export a snapshot", reply).answer
+        assert isinstance(answer, Frame)
+        return answer.payload
+
+    async def import_snapshot(self, payload: bytes, parent: int) -> CapturedContext:
+        """Make a snapshot of pages in the shared region; `payload` is as IMPORT has it.
+
+        Raises MachineError when the node refuses.
+        """
+        reply = await self._mux.begin(
+            *(MessageType.IMPORT, MessageType.CAPTURED),
+            context=SNAPSHOT | parent if parent else 0,
+            payload=payload,
+            deadline_s=ORDER_DEADLINE_S,
+        )
+        return self.captured(self._expect("import a snapshot", reply))
+
+    async def status(self) -> dict[str, Any]:
+        """Return the kernel's account of itself. Raises MachineError."""
+        return self._json(await self._order(MessageType.STATUS_REQUEST, MessageType.STATUS, 0))
+
+    async def list(self) -> dict[str, Any]:
+        """Return the node's UCs and snapshots, the first few hundred. Raises MachineError."""
+        return self._json(await self._order(MessageType.LIST, MessageType.LISTED, 0))
+
+    async def free_frames(self) -> int:
+        """Return how many frames of 4 KiB are free. Raises MachineError."""
+        free = (await self.status()).get("free_frames")
+        if not isinstance(free, int):
+            raise self.machine.error("The node's STATUS names no free_frames")
+        return free
+
+    def end_soon(self, context: int) -> None:
+        """End a UC off the request path."""
+        self._in_background(self._end_quietly(context))
+
+    async def give_up(self, reason: InvocationError) -> None:
+        """Treat the node as dead: requests under way get `reason`, and the machine is ended."""
+        self._mux.fail(reason)
+        await self.machine.close()
+
+    def error(self, message: str) -> MachineError:
+        """Return an error that carries the machine's command and last words."""
+        return self.machine.error(message)
+
+    def _synchronise(self) -> None:
+        payload = sync_payload(time.time_ns(), next(_generations), os.urandom(SEED_SIZE))
+        self._mux.notify(Frame(MessageType.SYNC, payload))
+
+    async def _keep_time(self) -> None:
+        """Set the guest's clock now and then: it drifts, and the host's may be set."""
+        while self.alive:
+            await asyncio.sleep(CLOCK_PAUSE_S)
+            # Behind other requests the frame would tell a time that is over.
+            if self.waiting == 0:
+                self._synchronise()
+
+    def _order(self, kind: MessageType, answer: MessageType, context: int) -> asyncio.Future[Reply]:
+        return self._mux.begin(kind, answer, context=context, deadline_s=ORDER_DEADLINE_S)
+
+    def _expect(self, what: str, reply: Reply) -> Reply:
+        if reply.error is not None:
+            raise self.error(f"The node could not {what}: {reply.error.message}")
+        return reply
+
+    def _json(self, reply: Reply) -> dict[str, Any]:
+        answer = self._expect("tell its state", reply).answer
+        assert isinstance(answer, Frame)
+        return answer.json()
+
+    async def _end_quietly(self, context: int) -> None:
+        await self.end(context)
+
+    def _in_background(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _orphaned(self, context: int) -> None:
+        self.end_soon(context)
+
+    def _context_ended(self, context: int, reason: InvocationError) -> None:
+        logger.info("context %d ended: %s: %s", context, reason.kind, reason.message)
+        if self._tell_ended is not None:
+            self._tell_ended(context)
+
+
+def _numbers(reply: Reply, *names: str) -> tuple[int, ...] | None:
+    """Return the named whole numbers of a JSON answer, or None if it lacks one."""
+    if not isinstance(reply.answer, Frame):
+        return None
+    try:
+        told = json.loads(reply.answer.payload)
+        values = tuple(told[name] for name in names)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return values if all(type(value) is int and value >= 0 for value in values) else None

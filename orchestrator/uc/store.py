@@ -1,0 +1,187 @@
+"""Snapshots of contexts between a node and the store: out through the node's memory file, and in
+through the region that all nodes of the host share."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.errors import CaptureError, RestoreError
+from orchestrator.uc.node import UcNode
+from orchestrator.uc.shared_region import ZERO_FRAME, SharedRegion, file_pages
+from snapshot_store import (
+    PAGE_SIZE,
+    Block,
+    Depth,
+    Draft,
+    Level,
+    Manifest,
+    PageSet,
+    Snapshot,
+    SnapshotStore,
+)
+
+LOWER_HALF = Block("uc", 1 << 47, 0)
+"""A UC's memory: the lower half of the address space, by virtual page number."""
+RECORD = np.dtype([("page", "<u8"), ("frame", "<u8")])
+"""How EXPORT and IMPORT name a page: virtual page number, and frame or index in the region."""
+_LENGTH = struct.Struct("<I")
+MACHINE_FACTS = frozenset({"cores", "machine", "memory_mib"})
+"""What a machine's snapshot depends on and a context's does not."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A snapshot outside of its node: the kernel's state of it, and the pages of its own."""
+
+    state: bytes
+    pages: PageSet
+
+
+def context_facts(facts: Mapping[str, str]) -> dict[str, str]:
+    """Return what a context's snapshot depends on, of what a machine's does."""
+    return {name: value for name, value in facts.items() if name not in MACHINE_FACTS}
+
+
+async def export(node: UcNode, snapshot: int) -> Exported:
+    """Read a snapshot out of a node; it must not be evicted meanwhile.
+
+    Raises CaptureError when the node refuses, or names pages that cannot be.
+    """
+    payload = await node.export(snapshot)
+    state, records = split(payload)
+    numbers = records["page"].astype(np.uint64)
+    frames = records["frame"].astype(np.uint64)
+    total = node.hardware.memory + node.region_size
+    stored = frames != np.uint64(ZERO_FRAME)
+    data = np.zeros((len(numbers), PAGE_SIZE), np.uint8)
+    try:
+        data[stored] = node.memory.pages(file_pages(node.hardware, frames[stored], total))
+        if len(numbers) and int(numbers.max()) >= LOWER_HALF.end_page:
+            raise IndexError(f"virtual page {int(numbers.max())}")
+    except IndexError as error:
+        raise CaptureError(
+            f"The node exported a page that does not exist ({error}). "
+            "It is faulty: end it and start another."
+        ) from error
+    order = np.argsort(numbers)
+    return Exported(state, PageSet(numbers[order], data[order]))
+
+
+class StoredContexts:
+    """The store's snapshots of contexts that fit one image and processor.
+
+    Args:
+        store: where they are.
+        image: SHA-256 of the image.
+        runtime: the runtime in it.
+        facts: what they depend on.
+        ao: whether the base is optimised.
+        region: memory through which nodes take them in; None if they cannot.
+    """
+
+    def __init__(
+        self,
+        store: SnapshotStore,
+        image: str,
+        runtime: str,
+        facts: Mapping[str, str],
+        ao: bool,
+        region: SharedRegion | None,
+    ) -> None:
+        self._store = store
+        self._image = image
+        self._runtime = runtime
+        self._facts = facts
+        self._ao = ao
+        self._region = region
+
+    async def base(self) -> Snapshot | None:
+        """Return the newest base that fits, checked to its last byte."""
+        return await asyncio.to_thread(self._find_base)
+
+    async def functions(self, base: str) -> dict[str, Manifest]:
+        """Return the newest snapshot of each function on a base."""
+        found = await asyncio.to_thread(
+            lambda: self._store.find(depth=Depth.UC, level=Level.FUNCTION, parent=base)
+        )
+        return {each.function: each for each in reversed(found) if each.function is not None}
+
+    async def open(self, manifest: Manifest) -> Snapshot:
+        """Open a snapshot, checked to its last byte. Raises StoreError."""
+        return await asyncio.to_thread(lambda: self._store.open(manifest.id, verify=True))
+
+    async def bring_in(self, node: UcNode, snapshot: Snapshot, parent: int) -> int:
+        """Make a stored snapshot one of the node's, on `parent` (0: none); return its number.
+
+        Raises RestoreError when the region is full or the node refuses.
+        """
+        if self._region is None:
+            raise RestoreError(
+                f"Snapshot {snapshot.id} cannot be taken in: a node of this size has no region "
+                "that is shared with others. Choose another --memory."
+            )
+        region = self._region
+        placed = await asyncio.to_thread(lambda: region.place(snapshot.id, snapshot.pages()))
+        records = np.empty(len(placed.numbers), RECORD)
+        records["page"], records["frame"] = placed.numbers, placed.indices
+        state = snapshot.state()
+        payload = _LENGTH.pack(len(state)) + state + records.tobytes()
+        return (await node.import_snapshot(payload, parent)).snapshot
+
+    async def commit(
+        self,
+        exported: Exported,
+        level: Level,
+        label: str,
+        parent: str | None = None,
+        function: str | None = None,
+    ) -> Snapshot:
+        """Store a snapshot. Raises StoreError."""
+        draft = Draft(
+            depth=Depth.UC,
+            level=level,
+            image=self._image,
+            runtime=self._runtime,
+            blocks=(LOWER_HALF,),
+            pages=exported.pages,
+            state=exported.state,
+            parent=parent,
+            function=function,
+            label=label,
+            ao=self._ao,
+            facts=self._facts,
+        )
+        return await asyncio.to_thread(self._store.commit, draft)
+
+    def _find_base(self) -> Snapshot | None:
+        found = self._store.find(
+            depth=Depth.UC,
+            level=Level.BASE,
+            image=self._image,
+            runtime=self._runtime,
+            ao=self._ao,
+            facts=self._facts,
+        )
+        return self._store.open(found[0].id, verify=True) if found else None
+
+
+def split(payload: bytes) -> tuple[bytes, npt.NDArray[np.void]]:
+    """Take an EXPORTED payload apart into the state and `RECORD`s.
+
+    Raises CaptureError when it is not one.
+    """
+    head = _LENGTH.size
+    size = _LENGTH.unpack_from(payload)[0] if len(payload) >= head else len(payload)
+    rest = len(payload) - head - size
+    if rest < 0 or rest % RECORD.itemsize:
+        raise CaptureError(
+            f"The node's EXPORTED of {len(payload)} bytes makes no sense. "
+            "It is faulty: end it and start another."
+        )
+    return payload[head : head + size], np.frombuffer(payload, RECORD, offset=head + size)
