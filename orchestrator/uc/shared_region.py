@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,8 @@ class SharedRegion:
         self.memory = SharedMemory(size, "seuss-region")
         self._used = 0
         self._placed: dict[str, Placed] = {}
+        self._lock = threading.Lock()
+        self._closed = False
 
     def fits(self, hardware: Hardware) -> bool:
         """Whether the guest would see the region in one piece."""
@@ -78,10 +81,27 @@ class SharedRegion:
         return f"seuss.shared={start}@{self.memory.size}"
 
     def place(self, snapshot: str, pages: PageSet) -> Placed:
-        """Put a snapshot's pages into the region, unless they are there. Raises RestoreError."""
-        found = self._placed.get(snapshot)
-        if found is not None:
-            return found
+        """Put a snapshot's pages into the region, unless they are there; call it in any thread.
+
+        Raises RestoreError when there is no room, or the region was closed.
+        """
+        # Two at a time would fill the same pages; and once closed, the file's number is another's.
+        with self._lock:
+            if self._closed:
+                raise RestoreError(
+                    f"Snapshot {snapshot} cannot be shared: the nodes are being ended."
+                )
+            if snapshot not in self._placed:
+                self._placed[snapshot] = self._fill(snapshot, pages)
+            return self._placed[snapshot]
+
+    def close(self) -> None:
+        """Give the memory up; nodes that map it keep it until they end."""
+        with self._lock:
+            self._closed = True
+            self.memory.close()
+
+    def _fill(self, snapshot: str, pages: PageSet) -> Placed:
         stored = ~np.asarray(pages.zero)
         count = int(stored.sum())
         room = self.memory.size // PAGE_SIZE - self._used
@@ -94,9 +114,4 @@ class SharedRegion:
         indices[stored] = np.arange(self._used, self._used + count, dtype=np.uint64)
         self.memory.write(self._used, pages.take(np.flatnonzero(stored)))
         self._used += count
-        self._placed[snapshot] = Placed(pages.numbers, indices)
-        return self._placed[snapshot]
-
-    def close(self) -> None:
-        """Give the memory up; nodes that map it keep it until they end."""
-        self.memory.close()
+        return Placed(pages.numbers, indices)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +52,35 @@ def test_a_full_region_takes_no_more(region: SharedRegion) -> None:
     with pytest.raises(RestoreError, match="room for 2"):
         region.place("b", page_set(1, 2, 3))
     assert list(region.place("c", page_set(0, 0, 0, 5)).indices)[3] == 4
+
+
+def test_snapshots_placed_at_the_same_time(
+    region: SharedRegion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = region.memory.write
+    writing = threading.Event()
+
+    def slow(first_page: int, data: npt.NDArray[np.uint8]) -> None:
+        writing.set()
+        threading.Event().wait(0.05)
+        write(first_page, data)
+
+    monkeypatch.setattr(region.memory, "write", slow)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(region.place, "a", page_set(1, 2))
+        assert writing.wait(10)
+        second = threads.submit(region.place, "b", page_set(3, 4))
+        again = threads.submit(region.place, "a", page_set(1, 2))
+        placed = [each.result() for each in (first, second)]
+        assert again.result() is placed[0]
+    seen = [region.memory.pages(each.indices)[:, 0].tolist() for each in placed]
+    assert seen == [[1, 2], [3, 4]]
+
+
+def test_a_closed_region_takes_nothing(region: SharedRegion) -> None:
+    region.close()
+    with pytest.raises(RestoreError, match="ended"):
+        region.place("a", page_set(1))
 
 
 @given(st.sampled_from(["microvm", "q35"]), st.integers(64, 8192), st.integers(0, 2**23))
