@@ -89,6 +89,7 @@ class FunctionSnapshots:
         if self._numbers.get(function) == number:
             del self._numbers[function]
 
-    def pop_oldest(self, count: int) -> list[int]:
-        """Return up to `count` snapshots that were unused longest; they are no longer kept."""
-        return [self._numbers.popitem(last=False)[1] for _ in range(min(count, len(self)))]
+    def pop_oldest(self, count: int, needed: int = 0) -> list[int]:
+        """Return up to `count` snapshots, unused longest, that are no longer kept; not `needed`."""
+        others = [name for name, number in self._numbers.items() if number != needed]
+        return [self._numbers.pop(name) for name in others[:count]]

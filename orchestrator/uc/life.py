@@ -143,8 +143,16 @@ class Life:
             logger.warning("%s is imported again: %s", function.name, error)
             self.known.pop(function.id, None)
             return None
-        self.snapshots.put(function.id, number)
+        replaced = self.snapshots.put(function.id, number)
+        if replaced is not None:
+            self._soon(self._evict(replaced))
         return number
+
+    def drop_captured(self, capture: asyncio.Future[Reply]) -> None:
+        """Forget the snapshot of a capture, now done, that nobody waits for any more."""
+        reply = capture.result()
+        if reply.error is None:
+            self._soon(self._evict(self.node.captured(reply).snapshot))
 
     def look_after_memory(self) -> None:
         """Have the node's free memory looked at soon, off the request path."""
@@ -152,14 +160,17 @@ class Life:
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self._keep_memory_free())
 
-    async def free_something(self) -> bool:
-        """End the UCs, or else forget a snapshot, unused longest; return whether there was any."""
+    async def free_something(self, needed: int = 0) -> bool:
+        """End the UCs, or else forget a snapshot, unused longest, but for the one `needed`.
+
+        Return whether there was any.
+        """
         contexts = self.idle.pop_oldest(max(1, len(self.idle) // FREED_AT_ONCE))
         if contexts:
             logger.info("memory is short: %d idle contexts ended", len(contexts))
             await asyncio.gather(*(self.node.end(context) for context in contexts))
             return True
-        snapshots = self.snapshots.pop_oldest(1)
+        snapshots = self.snapshots.pop_oldest(1, needed)
         if snapshots:
             logger.info("memory is short: a function's snapshot was forgotten")
             await asyncio.gather(*(self._evict(snapshot) for snapshot in snapshots))
@@ -192,12 +203,14 @@ class Life:
         task.add_done_callback(self._storing.discard)
 
     async def _keep_memory_free(self) -> None:
-        while self._look_again and self.node.alive:
-            self._look_again = False
-            await asyncio.sleep(CHECK_PAUSE_S)
-            while self.node.alive and await self.node.free_frames() < self._reserve:
-                if not await self.free_something():
-                    break
+        # A node that ends meanwhile has said so to the requests it served.
+        with contextlib.suppress(SeussError):
+            while self._look_again and self.node.alive:
+                self._look_again = False
+                await asyncio.sleep(CHECK_PAUSE_S)
+                while self.node.alive and await self.node.free_frames() < self._reserve:
+                    if not await self.free_something():
+                        break
 
     async def _rehearse(self, context: int) -> int:
         loaded = await self.node.load(context, REHEARSAL, BOOT_DEADLINE_S)

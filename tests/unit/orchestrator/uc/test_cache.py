@@ -67,5 +67,7 @@ def test_snapshots_go_by_last_use() -> None:
     assert snapshots.put("g", 7) == 1
     snapshots.forget("g", 1)
     snapshots.forget("f", 0)
+    assert snapshots.pop_oldest(1, 2) == [7]
+    assert snapshots.put("g", 7) is None
     assert snapshots.pop_oldest(5) == [2, 7]
     assert len(snapshots) == 0
