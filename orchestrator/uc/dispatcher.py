@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 HARMLESS = frozenset({"exception", "bad-result", "result-too-large"})
 """Kinds of failure after which a UC can serve its function's next request."""
+GONE = "bad-request"
+"""What the kernel says of a request to a UC that has ended."""
 NOTHING = InvocationError("protocol", "no request was made")
 
 
@@ -182,7 +184,10 @@ class UcDispatcher:
         while True:
             context = life.idle.take(function)
             if context is not None:
-                return await request.hot(context, arguments)
+                answer = await request.hot(context, arguments)
+                if answer.error is None or answer.error.kind != GONE:
+                    return answer
+                continue
             snapshot = life.snapshots.find(function)
             if snapshot is not None:
                 return await request.warm(snapshot, arguments)
@@ -274,7 +279,7 @@ class _Request:
         life = self.life
         with self._first():
             loaded = await self._deployed(
-                lambda: life.node.load(SNAPSHOT | life.base, self.function, self._limit_s)
+                life.base, lambda context: life.node.load(context, self.function, self._limit_s)
             )
             self._phases = replace(self._phases, import_=self._watch.lap())
             if loaded.error is not None:
@@ -286,7 +291,7 @@ class _Request:
             running = (
                 None if arguments is None else life.node.invoke(context, arguments, self._limit_s)
             )
-            captured = await self._on(context, capture)
+            captured = await self._captured(context, capture)
             self._phases = replace(self._phases, capture=self._watch.lap())
             self._keep_snapshot(captured)
         reply = loaded
@@ -300,7 +305,7 @@ class _Request:
         """Deploy from the function's snapshot and run, in one request."""
         node = self.life.node
         reply = await self._deployed(
-            lambda: node.invoke(SNAPSHOT | snapshot, arguments, self._limit_s)
+            snapshot, lambda context: node.invoke(context, arguments, self._limit_s)
         )
         self._phases = replace(self._phases, run=self._watch.lap())
         self._settle(reply)
@@ -353,12 +358,27 @@ class _Request:
             self.life.node.end_soon(context)
             raise
 
-    async def _deployed(self, request: Callable[[], asyncio.Future[Reply]]) -> Reply:
-        """Await a request that deploys; when memory is short, free something and try once more."""
-        reply = await request()
+    async def _deployed(
+        self, snapshot: int, request: Callable[[int], asyncio.Future[Reply]]
+    ) -> Reply:
+        """Make a request that deploys; when memory is short, free something and try once more."""
+        node = self.life.node
+        context = SNAPSHOT | snapshot
+        reply = await node.deployed(request(context))
         error = reply.error
         short = error is not None and error.kind == "memory-limit" and reply.context == 0
-        return await request() if short and await self.life.free_something() else reply
+        if short and await self.life.free_something(snapshot):
+            return await node.deployed(request(context))
+        return reply
+
+    async def _captured(self, context: int, capture: asyncio.Future[Reply]) -> Reply:
+        """Await a capture; if that is cancelled, both the UC and the snapshot go."""
+        try:
+            return await asyncio.shield(capture)
+        except asyncio.CancelledError:
+            capture.add_done_callback(self.life.drop_captured)
+            self.life.node.end_soon(context)
+            raise
 
     def _keep_snapshot(self, captured: Reply) -> None:
         if captured.error is None:

@@ -214,6 +214,9 @@ class Multiplexer:
                 waiting.timer.cancel()
             if future.cancelled():
                 self._abandon(number, waiting)
+                if not bound and waiting.bound:
+                    # What it said has told which UC was deployed for this.
+                    self._orphaned(waiting.context)
             self._leave(waiting)
 
         waiting.timer = self._loop.call_later(deadline_s, expire)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import logging
@@ -91,6 +92,7 @@ class UcNode:
         self._mux: Multiplexer
         self._background: set[asyncio.Task[None]] = set()
         self._clock: asyncio.Task[None] | None = None
+        self._one_boot = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -153,7 +155,13 @@ class UcNode:
 
     async def boot(self) -> int:
         """Start a UC from the program; return its number once it is ready. Raises MachineError."""
-        return self._expect("start a context", await self._mux.begin_boot(BOOT_DEADLINE_S)).context
+        booting = asyncio.create_task(self._boot())
+        try:
+            return await asyncio.shield(booting)
+        except asyncio.CancelledError:
+            # READY names no request, so this one's must not be left for the next boot.
+            self._in_background(self._end_booted(booting))
+            raise
 
     async def optimise(self, context: int) -> None:
         """Have a UC do anticipatory optimisation. Raises MachineError."""
@@ -213,9 +221,21 @@ class UcNode:
             raise self.machine.error("The node's answer to CAPTURE makes no sense")
         return CapturedContext(*told)
 
+    async def deployed(self, request: asyncio.Future[Reply]) -> Reply:
+        """Await a request that deploys a UC, which is ended if nobody hears of it any more."""
+        try:
+            return await request
+        except asyncio.CancelledError:
+            # The answer may have come at the same moment.
+            if not request.cancelled() and request.result().context:
+                self.end_soon(request.result().context)
+            raise
+
     async def deploy(self, snapshot: int) -> tuple[int, int] | InvocationError:
         """Make an idle UC; return its number and the nanoseconds it took by the guest's clock."""
-        reply = await self._order(MessageType.DEPLOY, MessageType.DEPLOYED, SNAPSHOT | snapshot)
+        reply = await self.deployed(
+            self._order(MessageType.DEPLOY, MessageType.DEPLOYED, SNAPSHOT | snapshot)
+        )
         if reply.error is not None:
             return reply.error
         told = _numbers(reply, "context", "ns")
@@ -310,6 +330,15 @@ class UcNode:
         answer = self._expect("tell its state", reply).answer
         assert isinstance(answer, Frame)
         return answer.json()
+
+    async def _boot(self) -> int:
+        async with self._one_boot:
+            reply = await self._mux.begin_boot(BOOT_DEADLINE_S)
+        return self._expect("start a context", reply).context
+
+    async def _end_booted(self, booting: asyncio.Task[int]) -> None:
+        with contextlib.suppress(MachineError):
+            await self.end(await booting)
 
     async def _end_quietly(self, context: int) -> None:
         await self.end(context)

@@ -13,9 +13,11 @@ import pytest
 
 from orchestrator.errors import SettingsError
 from orchestrator.function import Function
+from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
 from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.uc.multiplexer import Reply
 from orchestrator.uc.node import UcNode
 from orchestrator.vm.dispatcher import VmDispatcher
 from orchestrator.wire import SNAPSHOT
@@ -219,6 +221,50 @@ async def test_a_cancelled_request_ends_its_context(dispatcher: UcDispatcher) ->
         async with asyncio.timeout(0.3):
             await dispatcher.invoke(HARMFUL, {"what": "spin"}, Path.HOT)
     await quiet(node, contexts=1)
+
+
+async def test_a_cancelled_import_leaves_no_snapshot(dispatcher: UcDispatcher) -> None:
+    life = await dispatcher.life()
+    begin = life.node.begin_capture
+    calls: list[asyncio.Task[Invocation]] = []
+
+    def cancelled(context: int) -> asyncio.Future[Reply]:
+        calls[0].cancel()
+        return begin(context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(life.node, "begin_capture", cancelled)
+        calls.append(asyncio.create_task(dispatcher.invoke(ECHO, {}, Path.COLD)))
+        with pytest.raises(asyncio.CancelledError):
+            await calls[0]
+    await quiet(life.node)
+    await dispatcher.flush()
+    told = await life.node.list()
+    assert [each["id"] for each in told["snapshots"]] == [life.base]
+
+
+async def test_boots_at_the_same_time(dispatcher: UcDispatcher) -> None:
+    given_up = asyncio.create_task(dispatcher.invoke(ECHO, {}, Path.BOOTED))
+    await asyncio.sleep(0.01)
+    calls = [asyncio.create_task(dispatcher.invoke(ECHO, {"n": n}, Path.BOOTED)) for n in range(2)]
+    given_up.cancel()
+    answers = await asyncio.gather(*calls)
+    assert [answer.result and answer.result["echo"]["n"] for answer in answers] == [0, 1]
+    node = (await dispatcher.life()).node
+    await quiet(node)
+    assert node.strays == 0
+
+
+async def test_an_idle_context_that_is_gone_is_passed_over(dispatcher: UcDispatcher) -> None:
+    life = await dispatcher.life()
+    assert (await dispatcher.invoke(ECHO, {})).ok
+    context = life.idle.take(ECHO.id)
+    assert context is not None
+    life.idle.add(ECHO.id, context)
+    await life.node.end(context)
+    await quiet(life.node)
+    answer = await dispatcher.invoke(ECHO, {})
+    assert answer.ok and answer.path is Path.WARM
 
 
 async def test_hot_needs_contexts(settings: Settings) -> None:

@@ -216,6 +216,21 @@ async def test_a_context_deployed_for_nobody_is_reported(talk: Conversation) -> 
     assert talk.mux.waiting == 0 and talk.mux.strays == 0
 
 
+async def test_a_context_that_spoke_is_reported_when_its_request_is_given_up(
+    talk: Conversation,
+) -> None:
+    asked, other = talk.invoke(SNAPSHOT | 1), talk.invoke(5)
+    talk.guest.say(Frame(MessageType.STDOUT, b"x", 1, 7), Frame(MessageType.STDOUT, b"x", 2, 5))
+    await talk.settle()
+    asked.cancel()
+    other.cancel()
+    await talk.settle()
+    assert talk.orphans == [7]
+    talk.guest.say(result(1, 7), result(2, 5))
+    await talk.settle()
+    assert talk.orphans == [7] and talk.mux.strays == 0
+
+
 async def test_boot_is_answered_by_ready(talk: Conversation) -> None:
     booting = talk.mux.begin_boot(DEADLINE_S)
     other = talk.invoke(5)
