@@ -65,7 +65,8 @@ def life(node: FakeNode) -> Life:
 
 
 async def test_of_two_brought_in_one_is_forgotten(life: Life, node: FakeNode) -> None:
-    assert await asyncio.gather(life.bring_in(FUNCTION), life.bring_in(FUNCTION)) == [1, 2]
+    numbers = await asyncio.gather(life.bring_in(FUNCTION), life.bring_in(FUNCTION))
+    assert [*numbers] == [1, 2]
     await life.flush()
     assert node.evicted == [1] and life.snapshots.find(FUNCTION.id) == 2
 
