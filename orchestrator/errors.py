@@ -58,6 +58,10 @@ class RestoreError(OrchestratorError):
     """A snapshot could not be turned into a running guest."""
 
 
+class RegionFullError(RestoreError):
+    """The memory that nodes share has no room for a snapshot."""
+
+
 class CaptureError(OrchestratorError):
     """A guest's state could not be captured."""
 

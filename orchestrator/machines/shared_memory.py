@@ -23,12 +23,15 @@ class SharedMemory:
     Args:
         size: bytes, whole pages.
         name: how /proc/PID/maps and smaps show it.
+        descriptor: an open memfd to take over instead of a new one; `size` must be its own.
     """
 
-    def __init__(self, size: int, name: str = "seuss-node") -> None:
-        self.fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    def __init__(self, size: int, name: str = "seuss-node", descriptor: int | None = None) -> None:
+        made = descriptor is None
+        self.fd = os.memfd_create(name, os.MFD_CLOEXEC) if descriptor is None else descriptor
         try:
-            os.ftruncate(self.fd, size)
+            if made:
+                os.ftruncate(self.fd, size)
             self._map = mmap.mmap(self.fd, size, mmap.MAP_SHARED, mmap.PROT_READ)
         except BaseException:
             os.close(self.fd)
@@ -55,6 +58,12 @@ class SharedMemory:
             written = os.pwrite(self.fd, view, offset)
             view = view[written:]
             offset += written
+
+    def discard(self, first_page: int, count: int) -> None:
+        """Make pages zero again, and give their memory back to the host."""
+        start, size = first_page * PAGE_SIZE, count * PAGE_SIZE
+        with mmap.mmap(self.fd, size, mmap.MAP_SHARED, offset=start) as pages:
+            pages.madvise(mmap.MADV_REMOVE)
 
     def close(self) -> None:
         """Give the file up; machines that map it keep it until they end."""

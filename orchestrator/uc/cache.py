@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 
 class IdleContexts:
@@ -43,6 +44,13 @@ class IdleContexts:
         context = kept[-1]
         self.forget(context)
         return context
+
+    def pop_all(self, function: str) -> list[int]:
+        """Return the function's UCs; they are no longer kept."""
+        contexts = [*self._contexts.get(function, ())]
+        for context in contexts:
+            self.forget(context)
+        return contexts
 
     def forget(self, context: int) -> None:
         """Keep this UC no longer, if it was kept."""
@@ -93,3 +101,14 @@ class FunctionSnapshots:
         """Return up to `count` snapshots, unused longest, that are no longer kept; not `needed`."""
         others = [name for name, number in self._numbers.items() if number != needed]
         return [self._numbers.pop(name) for name in others[:count]]
+
+    def pop_first(self, wanted: Callable[[int], bool]) -> tuple[str, int] | None:
+        """Return the wanted snapshot that was unused longest, with its function; None if none is.
+
+        It is no longer kept.
+        """
+        for function, number in self._numbers.items():
+            if wanted(number):
+                del self._numbers[function]
+                return function, number
+        return None

@@ -18,12 +18,13 @@ from orchestrator.invocation import Invocation, InvocationError, Phases
 from orchestrator.machines import accelerator
 from orchestrator.machines.command_line import Hardware
 from orchestrator.paths import Path
+from orchestrator.runtime_folder import runtime_folder
 from orchestrator.settings import Settings, checked_timeout
 from orchestrator.stopwatch import Stopwatch
 from orchestrator.uc.life import Life
 from orchestrator.uc.multiplexer import Reply
 from orchestrator.uc.node import ORDER_DEADLINE_S, UcNode
-from orchestrator.uc.shared_region import SharedRegion
+from orchestrator.uc.shared_region import SharedRegion, check_memory
 from orchestrator.uc.store import StoredContexts, context_facts
 from orchestrator.wire import SNAPSHOT, Frame
 from snapshot_store import SnapshotStore
@@ -53,7 +54,7 @@ class UcDispatcher:
         self.hardware: Hardware
         self._store: SnapshotStore
         self._stored: StoredContexts
-        self._region: SharedRegion | None = None
+        self._region: SharedRegion
         self._life: Life | None = None
         self._one_life = asyncio.Lock()
 
@@ -66,13 +67,14 @@ class UcDispatcher:
         logger.info("accelerator: %s", chosen.reason)
         self.hardware = Hardware(chosen, settings.machine, settings.memory_mib, settings.cores)
         facts = context_facts(self.hardware.facts(await accelerator.qemu_version()))
+        check_memory(self.hardware)
         # Not in a thread: a cancellation would leave a store behind that nobody closes.
         self._store = SnapshotStore(settings.store)
-        region = SharedRegion()
-        self._region = region if region.fits(self.hardware) else None
-        if self._region is None:
-            region.close()
-            logger.warning("a node of this size cannot share snapshots, and takes none in")
+        try:
+            self._region = SharedRegion(folder=runtime_folder() / "regions", image=image)
+        except BaseException:
+            self._store.close()
+            raise
         self._stored = StoredContexts(self._store, image, RUNTIME, facts, settings.ao, self._region)
         return self
 
@@ -87,8 +89,7 @@ class UcDispatcher:
             if life is not None:
                 await life.close()
         finally:
-            if self._region is not None:
-                self._region.close()
+            self._region.close()
             self._store.close()
 
     @property

@@ -9,7 +9,7 @@ import time
 from collections.abc import Coroutine
 from typing import Self
 
-from orchestrator.errors import CaptureError
+from orchestrator.errors import CaptureError, RegionFullError
 from orchestrator.function import Function
 from orchestrator.image import BOOT_DEADLINE_S
 from orchestrator.invocation import InvocationError
@@ -20,7 +20,7 @@ from orchestrator.uc.multiplexer import Reply
 from orchestrator.uc.node import UC_MEMORY_PART, UcNode
 from orchestrator.uc.store import StoredContexts, export
 from orchestrator.wire import SNAPSHOT
-from snapshot_store import PAGE_SIZE, Level, Manifest, SeussError
+from snapshot_store import PAGE_SIZE, Level, Manifest, SeussError, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ FREED_AT_ONCE = 8
 """Share of the idle UCs (one in this many) that is ended when memory is short."""
 CHECK_PAUSE_S = 0.05
 """Least time between two looks at the node's free memory."""
+RETURN_PAUSE_S = 1.0
+"""Least time between two lists of the node's contexts, made to give back pages of the region."""
 STORE_PAUSE_S = 0.01
 """A function's snapshot is stored when no request came for so long."""
 LONGEST_WAIT_S = 1.0
@@ -65,6 +67,7 @@ class Life:
         self._reserve = node.hardware.memory // PAGE_SIZE // UC_MEMORY_PART * 5 // 4
         self._look: asyncio.Task[None] | None = None
         self._look_again = False
+        self._next_return = 0.0
 
     @classmethod
     async def begin(cls, node: UcNode, stored: StoredContexts, ao: bool) -> Self:
@@ -137,8 +140,7 @@ class Life:
         if manifest is None:
             return None
         try:
-            snapshot = await self._stored.open(manifest)
-            number = await self._stored.bring_in(self.node, snapshot, self.base)
+            number = await self._placed(await self._stored.open(manifest))
         except SeussError as error:
             logger.warning("%s is imported again: %s", function.name, error)
             self.known.pop(function.id, None)
@@ -147,6 +149,21 @@ class Life:
         if replaced is not None:
             self._soon(self._evict(replaced))
         return number
+
+    async def _placed(self, snapshot: Snapshot) -> int:
+        """Take a snapshot in on the base; where the region is full, give others' pages back."""
+        while True:
+            try:
+                return await self._stored.bring_in(self.node, snapshot, self.base)
+            except RegionFullError:
+                oldest = self.snapshots.pop_first(self.node.borrowed.borrows)
+                if oldest is None:
+                    raise
+                function, number = oldest
+                logger.info("the shared region is full: a function's snapshot was forgotten")
+                ended = [self.node.end(context) for context in self.idle.pop_all(function)]
+                await asyncio.gather(*ended, self._evict(number))
+                await self.node.give_back()
 
     def drop_captured(self, capture: asyncio.Future[Reply]) -> None:
         """Forget the snapshot of a capture, now done, that nobody waits for any more."""
@@ -196,6 +213,7 @@ class Life:
     async def _evict(self, number: int) -> None:
         async with self._exporting:
             await self.node.evict(number)
+        self.look_after_memory()
 
     def _soon(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -211,6 +229,9 @@ class Life:
                 while self.node.alive and await self.node.free_frames() < self._reserve:
                     if not await self.free_something():
                         break
+                if time.monotonic() >= self._next_return:
+                    self._next_return = time.monotonic() + RETURN_PAUSE_S
+                    await self.node.give_back()
 
     async def _rehearse(self, context: int) -> int:
         loaded = await self.node.load(context, REHEARSAL, BOOT_DEADLINE_S)

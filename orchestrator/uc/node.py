@@ -22,6 +22,7 @@ from orchestrator.invocation import InvocationError
 from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.machine import Machine
 from orchestrator.machines.shared_memory import SharedMemory
+from orchestrator.uc.borrowed import BorrowedPages
 from orchestrator.uc.multiplexer import Multiplexer, Reply
 from orchestrator.uc.shared_region import SharedRegion
 from orchestrator.wire import SEED_SIZE, SNAPSHOT, Frame, MessageType, sync_payload
@@ -73,8 +74,10 @@ class UcNode:
         self.hardware = hardware
         self.memory = SharedMemory(hardware.memory)
         """The node's RAM, by physical address."""
-        self.region_size = 0 if region is None else region.memory.size
-        """Bytes of the shared region that the node maps."""
+        self.region = region
+        """Memory that the node maps behind its own."""
+        self.borrowed = BorrowedPages((lambda snapshot: None) if region is None else region.release)
+        """What it uses of the region."""
         words = [
             "seuss.mode=node",
             f"seuss.uc_memory={min(1024, hardware.memory_mib // UC_MEMORY_PART)}M",
@@ -151,6 +154,7 @@ class UcNode:
                 if self._background:
                     await asyncio.wait(self._background)
             finally:
+                self.borrowed.close()
                 self.memory.close()
 
     async def boot(self) -> int:
@@ -219,6 +223,7 @@ class UcNode:
         told = _numbers(reply, "snapshot", "parent", "pages", "ns")
         if told is None or not 0 < told[0] < SNAPSHOT:
             raise self.machine.error("The node's answer to CAPTURE makes no sense")
+        self.borrowed.made(told[0], told[1])
         return CapturedContext(*told)
 
     async def deployed(self, request: asyncio.Future[Reply]) -> Reply:
@@ -252,7 +257,23 @@ class UcNode:
     async def evict(self, snapshot: int) -> InvocationError | None:
         """Forget a snapshot; its memory lives until its last user ends."""
         reply = await self._order(MessageType.EVICT, MessageType.DONE, SNAPSHOT | snapshot)
+        if reply.error is None:
+            self.borrowed.evicted(snapshot)
         return reply.error
+
+    async def give_back(self) -> None:
+        """Have the region get back the pages that nothing in the node uses. Raises MachineError."""
+        if not self.borrowed.waiting:
+            return
+        told = await self.list()
+        contexts = told.get("contexts")
+        try:
+            origins = {int(each["snapshot"]) for each in contexts or ()}
+            whole = len(contexts or ()) == int(told["context_count"])
+        except (KeyError, TypeError, ValueError):
+            raise self.machine.error("The node's list of contexts makes no sense") from None
+        if whole:
+            await asyncio.to_thread(self.borrowed.settle, origins)
 
     async def export(self, snapshot: int) -> bytes:
         """Return where a snapshot's own pages lie in `memory`, and its state, as EXPORTED has it.

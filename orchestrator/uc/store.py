@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.errors import CaptureError, RestoreError
+from orchestrator.errors import CaptureError
 from orchestrator.uc.node import UcNode
-from orchestrator.uc.shared_region import ZERO_FRAME, SharedRegion, file_pages
+from orchestrator.uc.shared_region import ZERO_FRAME, Placed, SharedRegion, file_pages
 from snapshot_store import (
     PAGE_SIZE,
     Block,
@@ -57,11 +57,10 @@ async def export(node: UcNode, snapshot: int) -> Exported:
     state, records = split(payload)
     numbers = records["page"].astype(np.uint64)
     frames = records["frame"].astype(np.uint64)
-    total = node.hardware.memory + node.region_size
     stored = frames != np.uint64(ZERO_FRAME)
     data = np.zeros((len(numbers), PAGE_SIZE), np.uint8)
     try:
-        data[stored] = node.memory.pages(file_pages(node.hardware, frames[stored], total))
+        data[stored] = _node_pages(node, frames[stored])
         if len(numbers) and int(numbers.max()) >= LOWER_HALF.end_page:
             raise IndexError(f"virtual page {int(numbers.max())}")
     except IndexError as error:
@@ -73,6 +72,22 @@ async def export(node: UcNode, snapshot: int) -> Exported:
     return Exported(state, PageSet(numbers[order], data[order]))
 
 
+def _node_pages(node: UcNode, frames: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    """Copy pages out of what the guest sees as memory. Raises IndexError for what is not there."""
+    region = None if node.region is None else node.region.memory
+    total = node.hardware.memory + (0 if region is None else region.size)
+    places = file_pages(node.hardware, frames, total)
+    own = np.uint64(node.hardware.memory // PAGE_SIZE)
+    borrowed = places >= own
+    if region is None or not borrowed.any():
+        return node.memory.pages(places)
+    data = np.empty((len(places), PAGE_SIZE), np.uint8)
+    data[~borrowed] = node.memory.pages(places[~borrowed])
+    # A context moved pages of the snapshot that it was deployed from.
+    data[borrowed] = region.pages(places[borrowed] - own)
+    return data
+
+
 class StoredContexts:
     """The store's snapshots of contexts that fit one image and processor.
 
@@ -82,7 +97,7 @@ class StoredContexts:
         runtime: the runtime in it.
         facts: what they depend on.
         ao: whether the base is optimised.
-        region: memory through which nodes take them in; None if they cannot.
+        region: memory through which nodes take them in.
     """
 
     def __init__(
@@ -92,7 +107,7 @@ class StoredContexts:
         runtime: str,
         facts: Mapping[str, str],
         ao: bool,
-        region: SharedRegion | None,
+        region: SharedRegion,
     ) -> None:
         self._store = store
         self._image = image
@@ -119,20 +134,32 @@ class StoredContexts:
     async def bring_in(self, node: UcNode, snapshot: Snapshot, parent: int) -> int:
         """Make a stored snapshot one of the node's, on `parent` (0: none); return its number.
 
-        Raises RestoreError when the region is full or the node refuses.
+        Raises RegionFullError when the region is full, RestoreError when it is closed, MachineError
+        when the node refuses.
         """
-        if self._region is None:
-            raise RestoreError(
-                f"Snapshot {snapshot.id} cannot be taken in: a node of this size has no region "
-                "that is shared with others. Choose another --memory."
-            )
-        region = self._region
-        placed = await asyncio.to_thread(lambda: region.place(snapshot.id, snapshot.pages()))
+        placing = asyncio.create_task(
+            asyncio.to_thread(lambda: self._region.place(snapshot.id, snapshot.pages()))
+        )
+        try:
+            placed = await asyncio.shield(placing)
+        except asyncio.CancelledError:
+            placing.add_done_callback(lambda done: self._unplace(done, snapshot.id))
+            raise
         records = np.empty(len(placed.numbers), RECORD)
         records["page"], records["frame"] = placed.numbers, placed.indices
         state = snapshot.state()
         payload = _LENGTH.pack(len(state)) + state + records.tobytes()
-        return (await node.import_snapshot(payload, parent)).snapshot
+        try:
+            number = (await node.import_snapshot(payload, parent)).snapshot
+        except BaseException:
+            node.borrowed.hold(snapshot.id)
+            raise
+        node.borrowed.borrow(number, snapshot.id)
+        return number
+
+    def _unplace(self, placing: asyncio.Task[Placed], snapshot: str) -> None:
+        if not placing.cancelled() and placing.exception() is None:
+            self._region.release(snapshot)
 
     async def commit(
         self,

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import pathlib
+import re
 import struct
 
 import numpy as np
@@ -69,3 +70,17 @@ def holdings() -> tuple[int, int, set[int]]:
     maps = pathlib.Path("/proc/self/maps").read_text()
     descriptors = len(list(pathlib.Path("/proc/self/fd").iterdir()))
     return descriptors, maps.count("memfd:seuss-ram"), children()
+
+
+def region_kib(pid: int) -> tuple[float, float]:
+    """Return Rss and Pss of a process's mappings of the region, in KiB."""
+    rss = pss = 0.0
+    inside = False
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            inside = "memfd:seuss-region" in line
+        elif inside and line.startswith("Rss:"):
+            rss += float(line.split()[1])
+        elif inside and line.startswith("Pss:"):
+            pss += float(line.split()[1])
+    return rss, pss

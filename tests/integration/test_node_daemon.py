@@ -9,6 +9,7 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from orchestrator.nodes.places import place
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
 from tests.integration.conftest import BUILD
+from tests.integration.guests import region_kib
 
 ECHO = Function("echo", "source", b"def main(args):\n    print('said')\n    return args")
 NAME = "tested"
@@ -159,3 +161,37 @@ def test_a_node_that_cannot_start_says_why(settings: Settings, tmp_path: pathlib
     with pytest.raises(NodeError, match=r"missing\.elf"):
         node_client.start(NAME, missing)
     assert not place(NAME).running()
+
+
+async def test_daemons_of_one_host_take_one_copy_of_the_base(settings: Settings) -> None:
+    names = ["one", "two", "three"]
+    small = replace(settings, memory_mib=96)
+    # The first takes the base; as long as it has not stored it, the others would take their own.
+    pids = [await asyncio.to_thread(node_client.start, names[0], small)]
+    pids += await asyncio.gather(
+        *(asyncio.to_thread(node_client.start, name, small) for name in names[1:])
+    )
+    try:
+        mapped = []
+        for name in names[1:]:
+            async with NodeClient(place(name)) as client:
+                assert (await client.invoke(ECHO, {"n": 1})).result == {"n": 1}
+                mapped.append(region_kib((await client.status())["machine_pid"]))
+        assert min(rss for rss, _ in mapped) > 1024
+        # Each sees the pages it used; what two use counts half for each.
+        assert sum(pss for _, pss in mapped) < 0.75 * sum(rss for rss, _ in mapped)
+        # One that dies takes nothing from the others, and the last one leaves nothing.
+        os.kill(pids[1], signal.SIGKILL)
+        assert await asyncio.to_thread(gone, lambda: not place(names[1]).running())
+        async with NodeClient(place(names[2])) as client:
+            again = replace(ECHO, name="again", code=ECHO.code + b"\n")
+            assert (await client.invoke(again, {"n": 2})).result == {"n": 2}
+        for name in (names[0], names[2]):
+            async with NodeClient(place(name)) as client:
+                await client.stop()
+    finally:
+        for pid in pids:
+            if runs(pid):
+                os.kill(pid, signal.SIGKILL)
+    regions = place(names[0]).folder / "regions"
+    assert await asyncio.to_thread(gone, lambda: not [*regions.iterdir()])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
-import re
 from dataclasses import replace
 
 import pytest
@@ -15,6 +14,7 @@ from orchestrator.machines.accelerator import TCG_CPU, Accelerator
 from orchestrator.machines.command_line import Hardware
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
+from orchestrator.uc import dispatcher as dispatcher_module
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.uc.node import UcNode
 from orchestrator.uc.shared_region import SharedRegion
@@ -22,7 +22,7 @@ from orchestrator.uc.store import StoredContexts
 from orchestrator.wire import SNAPSHOT
 from snapshot_store import PAGE_SIZE, Depth, Level, SnapshotStore
 from tests.integration.conftest import BUILD
-from tests.integration.guests import holdings
+from tests.integration.guests import holdings, region_kib
 
 IMAGE = BUILD / "ebbrt-python.elf"
 NODES = 10
@@ -96,20 +96,6 @@ async def test_a_node_refuses_a_state_that_was_tampered_with(settings: Settings)
         assert (await dispatcher.invoke(HELLO, {})).ok
 
 
-def _region_kib(pid: int) -> tuple[float, float]:
-    """Return Rss and Pss of a process's mappings of the region, in KiB."""
-    rss = pss = 0.0
-    inside = False
-    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            inside = "memfd:seuss-region" in line
-        elif inside and line.startswith("Rss:"):
-            rss += float(line.split()[1])
-        elif inside and line.startswith("Pss:"):
-            pss += float(line.split()[1])
-    return rss, pss
-
-
 async def test_ten_nodes_take_one_copy_of_the_base(settings: Settings) -> None:
     async with UcDispatcher(settings) as first:
         await first.invoke(HELLO, {})
@@ -127,7 +113,7 @@ async def test_ten_nodes_take_one_copy_of_the_base(settings: Settings) -> None:
                 number = await stored.bring_in(node, store.open(function.id), number)
                 reply = await node.invoke(SNAPSHOT | number, b'{"n": 2}', 20.0)
                 assert reply.error is None
-            mapped = [_region_kib(node.machine.pid) for node in nodes]
+            mapped = [region_kib(node.machine.pid) for node in nodes]
         finally:
             await asyncio.gather(*(node.close() for node in nodes))
             region.close()
@@ -137,3 +123,25 @@ async def test_ten_nodes_take_one_copy_of_the_base(settings: Settings) -> None:
     # Each sees the pages it used, and all of them together have one copy.
     assert sum(pss for _, pss in mapped) <= copy
     assert sum(rss for rss, _ in mapped) > 5 * sum(pss for _, pss in mapped)
+
+
+async def test_forgotten_snapshots_give_their_pages_back(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions = [replace(HELLO, name=f"f{n}", code=HELLO.code + b"\n" * n) for n in range(3)]
+    async with UcDispatcher(settings) as first:
+        for function in functions:
+            await first.invoke(function, {})
+    with SnapshotStore(settings.store) as store:
+        (base,) = store.find(level=Level.BASE)
+        most = max(each.stored_pages for each in store.find(level=Level.FUNCTION))
+    # Room for the base and one function, and a little.
+    size = (base.stored_pages + most + most // 2) * PAGE_SIZE
+    monkeypatch.setattr(
+        dispatcher_module, "SharedRegion", lambda **_: SharedRegion(-size % -(1 << 20) + size)
+    )
+    async with UcDispatcher(settings) as second:
+        for n, function in enumerate(functions * 2):
+            answer = await second.invoke(function, {"n": n})
+            assert answer.path is Path.WARM and answer.result == {"got": {"n": n}}
+        assert len((await second.life()).snapshots) < len(functions)

@@ -8,7 +8,8 @@ import pathlib
 import pytest
 
 from orchestrator.errors import NodeError
-from orchestrator.nodes.places import place, places, runtime_folder
+from orchestrator.nodes.places import place, places
+from orchestrator.runtime_folder import runtime_folder
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from orchestrator.machines.accelerator import TCG_CPU, Accelerator
 from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.shared_memory import SharedMemory
 from orchestrator.uc.node import UcNode
-from orchestrator.uc.shared_region import ZERO_FRAME
+from orchestrator.uc.shared_region import ZERO_FRAME, SharedRegion
 from orchestrator.uc.store import context_facts, export
-from snapshot_store import PAGE_SIZE
+from snapshot_store import PAGE_SIZE, PageSet
 from snapshot_store.errors import SeussError
 
 HARDWARE = Hardware(Accelerator("tcg", TCG_CPU, "TCG, for tests.", {}), memory_mib=64)
@@ -30,7 +30,7 @@ class FakeNode:
 
     def __init__(self, payload: bytes = b"") -> None:
         self.hardware = HARDWARE
-        self.region_size = 0
+        self.region: SharedRegion | None = None
         self.memory = SharedMemory(HARDWARE.memory)
         for page in range(1, 4):
             self.memory.write(page, np.full((1, PAGE_SIZE), page, np.uint8))
@@ -59,6 +59,21 @@ async def test_pages_are_read_from_the_nodes_memory(fake: FakeNode) -> None:
     assert exported.pages.numbers.tolist() == [5, 7, 9]
     assert exported.pages.data[:, 0].tolist() == [0, 3, 2]
     assert exported.pages.zero.tolist() == [True, False, False]
+
+
+async def test_pages_moved_within_the_region_are_read_there(fake: FakeNode) -> None:
+    fake.region = SharedRegion(2 * PAGE_SIZE)
+    fake.region.place(
+        "a", PageSet(np.array([1, 2], np.uint64), np.full((2, PAGE_SIZE), 9, np.uint8))
+    )
+    behind = HARDWARE.memory // PAGE_SIZE
+    fake.payload = payload(b"state", (9, 2), (5, behind + 1))
+    exported = await export(cast(UcNode, fake), 1)
+    assert exported.pages.data[:, 0].tolist() == [9, 2]
+    fake.payload = payload(b"state", (5, behind + 2))
+    with pytest.raises(CaptureError):
+        await export(cast(UcNode, fake), 1)
+    fake.region.close()
 
 
 @pytest.mark.parametrize(
