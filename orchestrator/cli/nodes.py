@@ -10,6 +10,7 @@ import click
 
 from orchestrator.cli import progress
 from orchestrator.cli.options import node_options
+from orchestrator.errors import NodeError
 from orchestrator.nodes import client as node_client
 from orchestrator.nodes.client import NodeClient
 from orchestrator.nodes.places import DEFAULT_NAME, NodePlace, place, places
@@ -81,7 +82,11 @@ def list_() -> None:
     if not found:
         click.echo("no node runs", err=True)
     for where in found:
-        told = progress.run(_status(where))
+        try:
+            told = progress.run(_status(where))
+        except NodeError:
+            click.echo(f"{where.name}  does not answer: it is starting or ending")
+            continue
         memory = told["settings"]["memory_mib"]
         click.echo(f"{where.name}  process {told['pid']}  {memory} MiB  {told['served']} served")
 

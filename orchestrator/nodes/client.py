@@ -125,7 +125,7 @@ class NodeClient:
             ) from error
         except OSError as error:
             raise self._gone() from error
-        if not line:
+        if not line.endswith(b"\n"):
             raise self._gone()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
@@ -175,7 +175,13 @@ def start(name: str, settings: Settings) -> int:
             )
         finally:
             os.close(far)
-        line = pipe.readline()
+        try:
+            line = pipe.readline()
+        except BaseException:
+            # It is in a session of its own: what interrupts this command does not reach it.
+            process.terminate()
+            process.wait()
+            raise
     told = json.loads(line) if line else {"error": f"The node's daemon ended. See {where.log}."}
     if "error" in told:
         process.wait()

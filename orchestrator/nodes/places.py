@@ -12,6 +12,8 @@ from orchestrator.errors import NodeError
 from orchestrator.runtime_folder import runtime_folder
 
 DEFAULT_NAME = "default"
+SOCKET_PATH_LIMIT = 107
+"""Bytes of a socket's path that Linux takes."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
@@ -66,12 +68,18 @@ class NodePlace:
 
 
 def place(name: str) -> NodePlace:
-    """Return the place of the node of that name. Raises NodeError for what can be no name."""
+    """Return the place of the node of that name. Raises NodeError for what can be none."""
     if not _NAME.fullmatch(name):
         raise NodeError(
             f"{name!r} can be no node's name. Use up to 32 letters, digits, dots and dashes."
         )
-    return NodePlace(runtime_folder(), name)
+    found = NodePlace(runtime_folder(), name)
+    if len(os.fsencode(found.socket)) > SOCKET_PATH_LIMIT:
+        raise NodeError(
+            f"{found.socket} is longer than the {SOCKET_PATH_LIMIT} bytes that a socket's path may "
+            "have. Name a shorter folder in SEUSS_RUNTIME."
+        )
+    return found
 
 
 def places() -> list[NodePlace]:

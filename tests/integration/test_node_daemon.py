@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -154,6 +156,17 @@ async def test_no_machine_outlives_the_daemon(daemon: int, settings: Settings, h
     # What it left behind is in nobody's way.
     again = await asyncio.to_thread(node_client.start, NAME, settings)
     os.kill(again, signal.SIGTERM)
+
+
+def test_an_interrupted_start_leaves_no_daemon(settings: Settings) -> None:
+    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "node", "start"]
+    command += ["--name", NAME, "--memory", str(settings.memory_mib), "--accelerator", "tcg"]
+    command += ["--image", str(settings.image), "--store", str(settings.store)]
+    with subprocess.Popen(command) as starting:
+        assert gone(lambda: place(NAME).running())
+        starting.send_signal(signal.SIGINT)
+        assert starting.wait() == 130
+    assert gone(lambda: not place(NAME).running())
 
 
 def test_a_node_that_cannot_start_says_why(settings: Settings, tmp_path: pathlib.Path) -> None:

@@ -37,6 +37,14 @@ def test_a_name_stays_in_the_folder(folder: pathlib.Path, name: str) -> None:
         place(name)
 
 
+def test_a_folder_too_deep_for_a_socket(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEUSS_RUNTIME", str(tmp_path / ("x" * 100)))
+    with pytest.raises(NodeError, match="shorter folder in SEUSS_RUNTIME"):
+        place("one")
+
+
 def test_the_folder_is_private(folder: pathlib.Path) -> None:
     assert runtime_folder() == folder
     assert folder.stat().st_mode & 0o077 == 0
