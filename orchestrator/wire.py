@@ -14,7 +14,9 @@ payload bytes. The guest's side is `ebbrt_image/src/messenger/Frame.h`; both are
 | 16     | 4    | context  | unikernel context; 0: the node itself, or the only context |
 |        |      |          | with `SNAPSHOT` set: one to be deployed from that snapshot |
 | 20     | 4    | length   | payload bytes, at most `MAX_PAYLOAD`                       |
-| 24     | 4    | limit_ms | run-time limit of LOAD and INVOKE in ms; 0: none           |
+| 24     | 4    | time     | of a request: run-time limit of LOAD and INVOKE in ms;     |
+|        |      |          | of its answer: ns that deploying the context for it took   |
+|        |      |          | (longest: 4.29 s); 0: none                                 |
 | 28     | 4    | check    | CRC-32 (zlib's) of the 28 bytes before                     |
 
 The guest is not trusted: a decoder accepts nothing that this table does not allow, and never holds
@@ -88,13 +90,17 @@ class MessageType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One message; 0 in `id`, `context` and `limit_ms` (milliseconds) means none."""
+    """One message; 0 in `id`, `context`, `limit_ms` (milliseconds) and `deploy_ns` means none.
+
+    The host's frames have a limit, the guest's tell how long a deploy took.
+    """
 
     type: MessageType
     payload: bytes = b""
     id: int = 0
     context: int = 0
     limit_ms: int = 0
+    deploy_ns: int = 0
 
     def encode(self) -> bytes:
         """Return the frame's bytes. Raises ProtocolError for a value that does not fit."""
@@ -102,6 +108,14 @@ class Frame:
             raise ProtocolError(
                 f"A {self.type.name} frame of {len(self.payload)} payload bytes cannot be sent: "
                 f"at most {MAX_PAYLOAD} fit in one frame. Send less."
+            )
+        time, other = self.limit_ms, self.deploy_ns
+        if self.type.from_guest:
+            time, other = other, time
+        if other:
+            raise ProtocolError(
+                f"A {self.type.name} frame cannot tell limit_ms {self.limit_ms} and deploy_ns "
+                f"{self.deploy_ns}: the host's frames have the one, the guest's the other."
             )
         try:
             head = _FIELDS.pack(
@@ -112,12 +126,12 @@ class Frame:
                 self.id,
                 self.context,
                 len(self.payload),
-                self.limit_ms,
+                time,
             )
         except struct.error as error:
             raise ProtocolError(
                 f"A {self.type.name} frame cannot be encoded (id {self.id}, context "
-                f"{self.context}, limit_ms {self.limit_ms}): {error}."
+                f"{self.context}, limit_ms {self.limit_ms}, deploy_ns {self.deploy_ns}): {error}."
             ) from error
         return head + _CHECK.pack(zlib.crc32(head)) + self.payload
 
@@ -185,16 +199,19 @@ class Decoder:
 
     def _frames(self) -> Iterator[Frame]:
         while len(self._buffer) >= HEADER_SIZE:
-            frame_type, request, context, length, limit_ms = self._header()
+            frame_type, request, context, length, time = self._header()
             end = HEADER_SIZE + length
             if len(self._buffer) < end:
                 return
             payload = bytes(memoryview(self._buffer)[HEADER_SIZE:end])
             del self._buffer[:end]
-            yield Frame(frame_type, payload, request, context, limit_ms)
+            if frame_type.from_guest:
+                yield Frame(frame_type, payload, request, context, deploy_ns=time)
+            else:
+                yield Frame(frame_type, payload, request, context, limit_ms=time)
 
     def _header(self) -> tuple[MessageType, int, int, int, int]:
-        magic, version, flags, kind, request, context, length, limit_ms = _FIELDS.unpack_from(
+        magic, version, flags, kind, request, context, length, time = _FIELDS.unpack_from(
             self._buffer
         )
         if magic != MAGIC:
@@ -215,7 +232,7 @@ class Decoder:
             frame_type = MessageType(kind)
         except ValueError:
             self._fail(f"a frame has the unknown type {kind:#06x}")
-        return frame_type, request, context, length, limit_ms
+        return frame_type, request, context, length, time
 
     def _fail(self, cause: str) -> NoReturn:
         self._error = ProtocolError(

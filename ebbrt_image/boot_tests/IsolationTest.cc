@@ -185,15 +185,19 @@ void MemoryIsBounded(Neighbours& neighbours) {
   });
 }
 
-// Of all the answers it can think of, one ends its own request, and none
+// Of all the answers it can think of, one ends each of its requests, and none
 // another's.
 void AnswersAreItsOwn(Neighbours& neighbours) {
   ReturnsAllFrames([&neighbours] {
     TalkingRunner offender({"offender", "forge"});
     offender.Request(7, 0);
+    offender.Request(23, 0, FrameType::kLoad);
+    offender.Request(39, 0);
     neighbours.MustSayTheSame();
     ExpectStatus(offender.Wait(), 0);
-    kbugon(offender.answers() != 1, "%u requests answered", offender.answers());
+    kbugon(offender.answers() != 3 || offender.answered() != 39,
+           "%u requests answered, %lu last", offender.answers(),
+           offender.answered());
     neighbours.MustSayTheSame();
   });
 }

@@ -62,9 +62,9 @@ void OwnCallIsAnsweredTwice() {
     kassert(original.Figure(1) == TalkingRunner::kFirstAsked);
     // It was in the middle of a request, which is not the copy's.
     TalkingRunner copy(original.asked()[0]);
-    kassert(copy.uc().request() == 0);
+    kassert(!copy.uc().serving());
     copy.Settle();
-    kassert(copy.Figure(1) == 0);
+    kassert(copy.Figure(1) == 0 && copy.answers() == 0);
     Check(copy, 0);
     Check(original, 0);
     copy.Ask(Of(kSelf));
@@ -174,9 +174,9 @@ void RefusedWhileServing() {
     kassert(Busy(runner.uc()));
     do
       Sleep(kMillisecond / 10);
-    while (runner.uc().request() == 0);
+    while (!runner.uc().serving());
     kassert(Busy(runner.uc()));
-    while (runner.uc().request() != 0)
+    while (runner.uc().serving())
       Sleep(kMillisecond / 10);
     runner.Settle();
     kassert(!Busy(runner.uc()));

@@ -50,6 +50,8 @@ class TalkingRunner final : public UcRunner {
 
   // Requests that ended since it was asked, or came to life.
   unsigned answers() const { return answers_; }
+  // The id of the last.
+  uint64_t answered() const { return answered_; }
   // Snapshots that it asked for, or that the breakpoint took.
   Vector<SnapshotRef>& asked() { return asked_; }
   unsigned hits() const { return hits_; }
@@ -58,8 +60,9 @@ class TalkingRunner final : public UcRunner {
     UcRunner::ContextEnded(uc);
     changed_.WakeAll();
   }
-  void RequestEnded(UnikernelContext&) override {
+  void RequestEnded(UnikernelContext& uc) override {
     ++answers_;
+    answered_ = uc.request();
     changed_.WakeAll();
   }
   Result<uint32_t> CaptureAsked(UnikernelContext& uc,
@@ -81,6 +84,7 @@ class TalkingRunner final : public UcRunner {
  private:
   WaitQueue changed_;
   unsigned answers_ = 0;
+  uint64_t answered_ = 0;
   unsigned hits_ = 0;
   Vector<SnapshotRef> asked_;
 };

@@ -64,9 +64,10 @@ class UcRunner : public UcObserver {
   bool ended() const { return !uc_; }
 
   // A request as the host sends it.
-  void Request(uint64_t id, uint32_t limit_ms) {
-    uc_->channel().Deliver(IncomingFrame(
-        FrameHeader::Make(FrameType::kInvoke, id, uc_->id(), 0, limit_ms)));
+  void Request(uint64_t id, uint32_t limit_ms,
+               FrameType type = FrameType::kInvoke) {
+    uc_->channel().Deliver(
+        IncomingFrame(FrameHeader::Make(type, id, uc_->id(), 0, limit_ms)));
   }
 
   const Outcome& Wait() {

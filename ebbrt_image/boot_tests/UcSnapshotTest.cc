@@ -99,10 +99,10 @@ void LevelsBuildOnEachOther() {
       UcRunner runner(base);
       runner.Request(4, 0);
       // Until it has done that and waits again.
-      while (runner.uc().request() == 0 || runner.uc().io().empty())
+      while (!runner.uc().serving() || runner.uc().io().empty())
         test::Sleep(kMillisecond / 4);
       kassert(!runner.uc().Capture(2, nullptr));
-      runner.uc().EndRequest(4);
+      runner.uc().EndRequest();
       auto captured = runner.uc().Capture(2, nullptr);
       kassert(captured);
       second = *captured;

@@ -20,7 +20,7 @@ struct GoodFrame {
   unsigned type;
   std::uint64_t id;
   std::uint32_t context;
-  std::uint32_t limit_ms;
+  std::uint32_t time;
   std::string payload;
   std::string frame;
 };
@@ -110,7 +110,7 @@ TEST(Frame, MakeMatchesTheVectors) {
   for (auto& vector : good_frames()) {
     auto header = FrameHeader::Make(static_cast<FrameType>(vector.type),
                                     vector.id, vector.context,
-                                    vector.payload.size(), vector.limit_ms);
+                                    vector.payload.size(), vector.time);
     std::string frame(reinterpret_cast<const char*>(header.bytes().data()),
                       header.bytes().size());
     EXPECT_EQ(frame + vector.payload, vector.frame) << vector.name;
@@ -131,7 +131,7 @@ TEST(FrameParser, ParsesTheVectorsInPiecesOfAnySize) {
       EXPECT_EQ(static_cast<unsigned>(frames[i].header.type), vector.type);
       EXPECT_EQ(frames[i].header.id, vector.id);
       EXPECT_EQ(frames[i].header.context, vector.context);
-      EXPECT_EQ(frames[i].header.limit_ms, vector.limit_ms);
+      EXPECT_EQ(frames[i].header.time, vector.time);
       EXPECT_EQ(frames[i].payload, vector.payload) << vector.name;
     }
   }

@@ -19,7 +19,7 @@ def good_line(vector: dict[str, Any]) -> str:
     """Return the initialiser of one well-formed frame."""
     return (
         f'GOOD_FRAME("{vector["name"]}", {vector["type"]}, {vector["id"]}ull,'
-        f" {vector['context']}u, {vector['limit_ms']}u,"
+        f" {vector['context']}u, {vector['time']}u,"
         f" {c_bytes(vector['payload'])}, {c_bytes(vector['frame'])})"
     )
 

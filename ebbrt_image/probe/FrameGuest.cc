@@ -41,7 +41,7 @@ struct Header {
   uint32 id_high;
   uint32 context;
   uint32 length;
-  uint32 limit_ms;
+  uint32 time;
   uint32 check;
 };
 

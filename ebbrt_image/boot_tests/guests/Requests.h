@@ -33,10 +33,14 @@ static inline u32 Checksum(const u8* bytes, u64 size) {
   return ~sum;
 }
 
-static inline void Answer(u64 id) {
-  struct Frame frame = {0x53554553, 1, 0, 0x84, id, 0, 0, 0, 0};
+static inline long SendFrame(int type, u64 id) {
+  struct Frame frame = {0x53554553, 1, 0, (unsigned short)type, id, 0, 0, 0, 0};
   frame.check = Checksum((u8*)&frame, kFrameSize - 4);
-  EXPECT(CALL3(kWrite, kChannel, &frame, kFrameSize), kFrameSize);
+  return CALL3(kWrite, kChannel, &frame, kFrameSize);
+}
+
+static inline void Answer(u64 id) {
+  EXPECT(SendFrame(0x84, id), kFrameSize);
 }
 
 #endif

@@ -90,20 +90,44 @@ static void Multiply(void* unused) {
   }
 }
 
-// Answers to requests that are others', and frames that only kernels send.
-static void Forge(void) {
+static int RequestWaits(void) {
+  struct {
+    int number;
+    short events, ready;
+  } entry = {kChannel, 1, 0};
+  EXPECT_TRUE(CALL3(kPoll, &entry, 1, 0) >= 0);
+  return entry.ready & 1;
+}
+
+// Frames of every type but two, with ids of whoever may have a request.
+static void SendAllBut(int type, int other) {
+  for (u64 forged = 0; forged < 40; ++forged)
+    for (int kind = 0; kind < 0x90; ++kind)
+      if (kind != type && kind != other)
+        EXPECT(SendFrame(kind, forged), kInvalid);
+}
+
+// Answers before a request is read and when it is answered, by another's name,
+// of another kind; and frames that only kernels send.
+static void Forge(u64 first) {
+  enum { kLoad = 3, kReady = 0x81, kLoaded = 0x83, kResult, kError };
   struct Frame frame;
-  // Once more when its own request has ended.
-  for (u64 round = 0; round < 600; ++round) {
-    u64 id = round % 300;
-    for (unsigned short type = 0; type < 0x90; ++type) {
-      frame = (struct Frame){0x53554553, 1, 0, type, id, (u32)id, 0, 0, 0};
-      frame.check = Checksum((u8*)&frame, kFrameSize - 4);
-      long answer = CALL3(kWrite, kChannel, &frame, kFrameSize);
-      int mine = type >= 0x81 && type <= 0x85;
-      EXPECT(answer, mine ? kFrameSize : kInvalid);
-    }
-  }
+  // Once.
+  EXPECT(SendFrame(kReady, 0), kFrameSize);
+  SendAllBut(kResult, kError);
+  // The next one waits until this one is answered.
+  EXPECT(RequestWaits(), 0);
+  EXPECT(SendFrame(kResult, first + 16), kFrameSize);
+  EXPECT(RequestWaits(), 1);
+  SendAllBut(0, 0);
+  EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
+  EXPECT(frame.type, kLoad);
+  SendAllBut(kLoaded, kError);
+  EXPECT(SendFrame(kLoaded, first), kFrameSize);
+  SendAllBut(0, 0);
+  EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
+  EXPECT(SendFrame(kError, frame.id), kFrameSize);
+  SendAllBut(0, 0);
 }
 
 static void Hoard(void) {
@@ -203,7 +227,7 @@ int Main(int count, char** arguments) {
   if (IS("multiply"))
     Multiply(0);
   if (IS("forge"))
-    Forge();
+    Forge(frame.id);
   if (IS("spin"))
     for (;;)
       __asm__ volatile("");

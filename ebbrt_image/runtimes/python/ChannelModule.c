@@ -29,7 +29,7 @@ typedef struct {
   uint64_t id;
   uint32_t context;
   uint32_t length;
-  uint32_t limit_ms;
+  uint32_t time;
   uint32_t check;
 } __attribute__((packed)) Header;
 

@@ -50,13 +50,13 @@ ebbrt::FrameError ebbrt::FrameHeader::Check() const {
 ebbrt::FrameHeader ebbrt::FrameHeader::Make(FrameType type, std::uint64_t id,
                                             std::uint32_t context,
                                             std::uint32_t length,
-                                            std::uint32_t limit_ms) {
+                                            std::uint32_t time) {
   FrameHeader header;
   header.type = type;
   header.id = id;
   header.context = context;
   header.length = length;
-  header.limit_ms = limit_ms;
+  header.time = time;
   header.Seal();
   return header;
 }

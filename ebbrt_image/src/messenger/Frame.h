@@ -76,7 +76,9 @@ struct FrameHeader {
   std::uint64_t id = 0;        // request, chosen by the host; answers echo it
   std::uint32_t context = 0;   // UC; 0 is the node itself
   std::uint32_t length = 0;    // of the payload, in bytes
-  std::uint32_t limit_ms = 0;  // run time of LOAD and INVOKE; 0 is none
+  // Of a request: how long it may run, in ms; 0 is for ever. Of the answer to
+  // one that named a snapshot: what the deploy took, in ns. Else 0.
+  std::uint32_t time = 0;
   std::uint32_t check = 0;     // CRC-32 of the bytes before it
 
   // Sets `check`; to be called after any other member was changed.
@@ -86,7 +88,7 @@ struct FrameHeader {
 
   static FrameHeader Make(FrameType type, std::uint64_t id,
                           std::uint32_t context, std::uint32_t length,
-                          std::uint32_t limit_ms = 0);
+                          std::uint32_t time = 0);
 
   std::span<const std::byte, 32> bytes() const;
 };
@@ -100,7 +102,7 @@ static_assert(offsetof(FrameHeader, type) == 6);
 static_assert(offsetof(FrameHeader, id) == 8);
 static_assert(offsetof(FrameHeader, context) == 16);
 static_assert(offsetof(FrameHeader, length) == 20);
-static_assert(offsetof(FrameHeader, limit_ms) == 24);
+static_assert(offsetof(FrameHeader, time) == 24);
 static_assert(offsetof(FrameHeader, check) == 28);
 
 // Payload of kSync.

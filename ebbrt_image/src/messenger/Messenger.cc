@@ -42,8 +42,8 @@ void ebbrt::Messenger::SendText(FrameType type, uint64_t id, uint32_t context,
 }
 
 void ebbrt::Messenger::Begin(FrameType type, uint64_t id, uint32_t context,
-                             uint32_t length) {
-  auto header = FrameHeader::Make(type, id, context, length);
+                             uint32_t length, uint32_t time) {
+  auto header = FrameHeader::Make(type, id, context, length, time);
   auto core = cpu::Index();
   if (core == 0) {
     begin(header);

@@ -44,7 +44,8 @@ class Messenger : public SharedEbb<Messenger> {
 
   // For payloads that are not in one piece: between Begin and End the channel
   // belongs to the caller, who writes exactly `length` bytes.
-  void Begin(FrameType type, uint64_t id, uint32_t context, uint32_t length);
+  void Begin(FrameType type, uint64_t id, uint32_t context, uint32_t length,
+             uint32_t time = 0);
   void Write(std::span<const std::byte> bytes);
   void End();
 

@@ -52,7 +52,7 @@ void ebbrt::Contexts::DeployIdle(uint32_t snapshot, uint64_t id) {
   if (!uc)
     return;
   uc->Resume();
-  report::Deployed(id, uc->id(), root_.last_deploy_ns);
+  report::Deployed(id, uc->id(), uc->TakeDeployNs());
 }
 
 void ebbrt::Contexts::Deliver(uint32_t context, IncomingFrame frame) {
@@ -107,7 +107,7 @@ void ebbrt::Contexts::ContextEnded(UnikernelContext& uc) {
   auto kind = Name(uc.end_kind());
   String message(uc.end_message());
   Vector<uint64_t> unanswered;
-  auto serving = uc.request() != 0;
+  auto serving = uc.serving();
   if (serving)
     unanswered.PushBack(uc.request());
   uc.channel().ForEachWaiting(
@@ -170,7 +170,9 @@ ebbrt::Contexts::deploy(uint32_t snapshot) {
   auto* deployed = uc.get();
   contexts_.Insert(deployed->id(), std::move(uc));
   ++root_.count_[cpu::Index()];
-  root_.last_deploy_ns = clock::Uptime() - started;
+  auto took = clock::Uptime() - started;
+  root_.last_deploy_ns = took;
+  deployed->set_deploy_ns(took);
   return deployed;
 }
 

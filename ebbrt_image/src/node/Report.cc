@@ -49,7 +49,7 @@ void WriteUc(ebbrt::JsonWriter& json, ebbrt::UnikernelContext& uc) {
   json.Unsigned("id", uc.id());
   json.Unsigned("snapshot", uc.origin() ? uc.origin()->id() : 0);
   json.Unsigned("threads", uc.thread_count());
-  json.Boolean("busy", uc.request() != 0);
+  json.Boolean("busy", uc.serving());
   json.Unsigned("owned_frames", uc.space().owned_frames());
   json.Unsigned("tables", uc.space().owned_tables());
   json.Unsigned("demand_zero", counters.demand_zero);

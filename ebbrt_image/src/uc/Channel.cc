@@ -1,14 +1,28 @@
 #include "uc/Channel.h"
 
+#include <algorithm>
+
 #include "uc/UnikernelContext.h"
 
 namespace {
 
-bool RunnerMaySend(ebbrt::FrameType type) {
+// The answer to a request that went well.
+ebbrt::FrameType AnswerTo(ebbrt::FrameType request) {
   using ebbrt::FrameType;
-  return type == FrameType::kReady || type == FrameType::kDone ||
-         type == FrameType::kLoaded || type == FrameType::kResult ||
-         type == FrameType::kError;
+  switch (request) {
+  case FrameType::kLoad:
+    return FrameType::kLoaded;
+  case FrameType::kInvoke:
+    return FrameType::kResult;
+  default:
+    return FrameType::kDone;
+  }
+}
+
+bool MayAnswer(ebbrt::FrameType type) {
+  using ebbrt::FrameType;
+  return type == FrameType::kDone || type == FrameType::kLoaded ||
+         type == FrameType::kResult || type == FrameType::kError;
 }
 
 }  // namespace
@@ -31,28 +45,48 @@ ebbrt::Channel::SendFrom(std::span<const UserBytes> pieces) {
     return Errno::kInvalid;
   if (!uc_.space().Read(pieces[0].address, header))
     return Errno::kFault;
-  if (header.Check() != FrameError::kNone || !RunnerMaySend(header.type) ||
+  if (header.Check() != FrameError::kNone || !expected(header.type) ||
       header.length != total - sizeof(header))
     return Errno::kInvalid;
   if (count_readable(pieces, total) != total)
     return Errno::kFault;
-  // From here on the request counts as answered: its time limit must not come
-  // between the parts of the frame.
-  if (header.type == FrameType::kReady)
+  if (header.type == FrameType::kReady) {
     ready_ = true;
-  else
-    uc_.EndRequest(header.id);
-  send(header.type, header.id, pieces, sizeof(header), header.length);
+    // The host waits for it from what it booted, and from nobody else.
+    if (!uc_.deployed())
+      send(header.type, 0, pieces, sizeof(header), header.length);
+    return total;
+  }
+  if (!uc_.serving()) {
+    answers_original_ = false;
+    return total;
+  }
+  // The id is the kernel's word, whatever the UC wrote. From here on the
+  // request counts as answered: its time limit must not come between the parts
+  // of the frame.
+  auto id = uc_.request();
+  uc_.EndRequest();
+  auto deploy_ns = std::min<uint64_t>(uc_.TakeDeployNs(), ~uint32_t{0});
+  send(header.type, id, pieces, sizeof(header), header.length,
+       static_cast<uint32_t>(deploy_ns));
   return total;
 }
 
+bool ebbrt::Channel::expected(FrameType type) const {
+  if (type == FrameType::kReady)
+    return !ready_;
+  if (uc_.serving())
+    return type == AnswerTo(uc_.request_type()) || type == FrameType::kError;
+  return answers_original_ && MayAnswer(type);
+}
+
 ebbrt::Result<size_t> ebbrt::Channel::ReceiveTo(uint64_t address, size_t size) {
-  if (messages_.empty())
+  if (!readable())
     return Errno::kAgain;
   const auto& message = messages_.front();
   const auto& header = message.header();
   if (read_ == 0 && header.type != FrameType::kSync)
-    uc_.BeginRequest(header.id, header.limit_ms);
+    begin(header);
   size_t total = 0;
   auto accessed = uc_.space().ForEachWritablePiece(
       address, size, [&](std::span<std::byte> piece) {
@@ -71,5 +105,17 @@ ebbrt::Result<size_t> ebbrt::Channel::ReceiveTo(uint64_t address, size_t size) {
 }
 
 uint32_t ebbrt::Channel::Ready() const {
-  return abi::kPollOut | (messages_.empty() ? 0 : abi::kPollIn);
+  return abi::kPollOut | (readable() ? abi::kPollIn : 0);
+}
+
+void ebbrt::Channel::begin(const FrameHeader& header) {
+  answers_original_ = false;
+  uc_.BeginRequest(header);
+}
+
+bool ebbrt::Channel::readable() const {
+  if (messages_.empty())
+    return false;
+  return read_ > 0 || !uc_.serving() ||
+         messages_[0].header().type == FrameType::kSync;
 }

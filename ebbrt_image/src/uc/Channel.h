@@ -32,18 +32,33 @@ class Channel final : public ConsoleDescriptor {
   // True once the runner has said that it is up.
   bool ready() const { return ready_; }
 
-  // The pieces must be one whole frame, its header in the first of them, and of
-  // a type that a runner may send. Answers kInvalid, and sends nothing, if not.
+  // For a copy: was the original up, and in the middle of a request? The answer
+  // to that is the original's to give, so the copy's goes nowhere.
+  void Inherit(bool ready, bool serving) {
+    ready_ = ready;
+    answers_original_ = serving;
+  }
+  bool answers_original() const { return answers_original_; }
+
+  // The pieces must be one whole frame, its header in the first of them: READY
+  // once, or the answer to the request that runs, whatever id the UC gives it.
+  // Answers kInvalid, and sends nothing, if not.
   Result<size_t> SendFrom(std::span<const UserBytes> pieces) override;
-  // Ends with the frame, so that one call never takes from two requests.
+  // Ends with the frame, so that one call never takes from two requests. The
+  // next request comes when the one before it is answered.
   Result<size_t> ReceiveTo(uint64_t address, size_t size) override;
   ConsoleRole role() const override { return ConsoleRole::kChannel; }
   uint32_t Ready() const override;
 
  private:
+  bool expected(FrameType type) const;
+  void begin(const FrameHeader& header);
+  bool readable() const;
+
   // In the order they came.
   Vector<IncomingFrame> messages_;
   bool ready_ = false;
+  bool answers_original_ = false;
   size_t read_ = 0;  // bytes of the first frame, its header included
 };
 

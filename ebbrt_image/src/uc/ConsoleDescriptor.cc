@@ -42,12 +42,13 @@ ebbrt::ConsoleDescriptor::count_readable(std::span<const UserBytes> pieces,
 
 void ebbrt::ConsoleDescriptor::send(FrameType type, uint64_t id,
                                     std::span<const UserBytes> pieces,
-                                    uint64_t skip, uint32_t size) {
+                                    uint64_t skip, uint32_t size,
+                                    uint32_t time) {
   // A bootable test has no host: what its UCs say goes to the kernel's log.
   auto to_host = Messenger::Available();
   UcThread::Current().CommitCall();
   if (to_host)
-    messenger->Begin(type, id, uc_.id(), size);
+    messenger->Begin(type, id, uc_.id(), size, time);
   uint32_t sent = 0;
   for (auto piece : pieces) {
     auto skipped = std::min(skip, piece.size);

@@ -42,7 +42,7 @@ class ConsoleDescriptor : public Descriptor {
   // as the payload of one frame. Bytes that the UC took away meanwhile go out
   // as zeroes.
   void send(FrameType type, uint64_t id, std::span<const UserBytes> pieces,
-            uint64_t skip, uint32_t size);
+            uint64_t skip, uint32_t size, uint32_t time = 0);
 
   UnikernelContext& uc_;
 };

@@ -18,16 +18,17 @@ namespace {
 
 constexpr char kMagic[9] = "EBUCSTAT";
 constexpr size_t kMagicSize = 8;
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kCheckSize = 4;
 constexpr uint32_t kMaxThreads = 256;
 // MXCSR bits that exist; others make FXRSTOR fault.
 constexpr uint32_t kMxcsrMask = 0xFFFF;
 constexpr size_t kMxcsrOffset = 24;
 
-// Of all that is there once: magic, version, break, thread id, umask, signals,
-// the counts of regions and threads, the size of the file side, check sum.
-constexpr uint64_t kFixedSize = kMagicSize + 4 + 8 + 8 + 4 + 4 +
+// Of all that is there once: magic, version, break, thread id, ready, serving,
+// umask, signals, the counts of regions and threads, the size of the file side,
+// check sum.
+constexpr uint64_t kFixedSize = kMagicSize + 4 + 8 + 8 + 4 + 1 + 1 + 4 +
                                 sizeof(ebbrt::SignalActions) + 4 + 4 + 8 +
                                 kCheckSize;
 constexpr uint64_t kRegionSize = 8 + 8 + 1 + 1 + 8 + 8;
@@ -161,6 +162,8 @@ void ebbrt::snapshot_codec::Encode(Snapshot& snapshot, StateSink& sink) {
   piece.Add64(state.break_start);
   piece.Add64(state.break_end);
   piece.Add32(state.next_thread_id);
+  piece.Add8(state.ready);
+  piece.Add8(state.serving);
   piece.Add32(state.files->umask());
   piece.AddBytes(std::as_bytes(std::span(&state.signals, 1)));
   const auto& regions = snapshot.memory().regions().regions();
@@ -200,6 +203,8 @@ ebbrt::snapshot_codec::Decode(std::span<const std::byte> bytes,
   state.break_start = in.Take64();
   state.break_end = in.Take64();
   state.next_thread_id = in.Take32();
+  state.ready = in.TakeBool();
+  state.serving = in.TakeBool();
   auto umask = in.Take32();
   auto signals = in.TakeBytes(sizeof(state.signals));
   if (in.ok())

@@ -17,6 +17,9 @@ struct UcState {
   uint64_t break_start = 0;
   uint64_t break_end = 0;
   uint32_t next_thread_id = 1;
+  // The runner was up; it was in the middle of a request.
+  bool ready = false;
+  bool serving = false;
   SignalActions signals;
   std::unique_ptr<UcFiles> files;
 };

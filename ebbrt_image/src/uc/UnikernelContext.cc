@@ -76,12 +76,14 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
     : id_(id), limits_(limits), archive_(archive), observer_(observer),
       origin_(std::move(origin)), space_(limits.frames, origin_->memory()),
       consoles_(*this), channel_(MakeRef<Channel>(*this)),
-      files_(*origin_->state().files, consoles_), run_timer_(*this) {
+      files_(*origin_->state().files, consoles_), deployed_(true),
+      run_timer_(*this) {
   const auto& state = origin_->state();
   break_start_ = state.break_start;
   break_end_ = state.break_end;
   next_thread_id_ = state.next_thread_id;
   signals_ = state.signals;
+  channel_->Inherit(state.ready, state.serving);
   for (const auto& thread : state.threads) {
     threads_.PushBack(*new UcThread(*this, thread));
     ++thread_count_;
@@ -137,7 +139,7 @@ void ebbrt::UnikernelContext::Resume() {
 
 ebbrt::Result<ebbrt::RefPtr<ebbrt::Snapshot>>
 ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
-  if (ended_ || (!self && (request_ != 0 || channel_->waiting())))
+  if (ended_ || (!self && (serving_ || channel_->waiting())))
     return Errno::kBusy;
   // Its own snapshots are not counted among its memory, so it gets only a few.
   if (self && self_captures_ == kMaxSelfCaptures)
@@ -154,6 +156,8 @@ ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
   state.break_start = break_start_;
   state.break_end = break_end_;
   state.next_thread_id = next_thread_id_;
+  state.ready = channel_->ready();
+  state.serving = serving_ || channel_->answers_original();
   state.signals = signals_;
   PrototypeConsoles prototypes;
   state.files = std::make_unique<UcFiles>(files_, prototypes);
@@ -200,20 +204,21 @@ void ebbrt::UnikernelContext::RemoveThread(UcThread& thread) {
   event_manager->Spawn([this] { observer_.ContextEnded(*this); });
 }
 
-void ebbrt::UnikernelContext::BeginRequest(uint64_t id, uint32_t limit_ms) {
-  request_ = id;
-  request_limit_ms_ = limit_ms;
-  timer->Stop(run_timer_);
-  if (limit_ms)
-    timer->Start(run_timer_, clock::Uptime() + limit_ms * kMillisecond);
+void ebbrt::UnikernelContext::BeginRequest(const FrameHeader& header) {
+  kassert(!serving_);
+  serving_ = true;
+  request_ = header;
+  if (header.time)
+    timer->Start(run_timer_, clock::Uptime() + header.time * kMillisecond);
 }
 
-void ebbrt::UnikernelContext::EndRequest(uint64_t id) {
-  if (request_ == 0 || id != request_)
-    return;
-  request_ = 0;
-  timer->Stop(run_timer_);
+void ebbrt::UnikernelContext::EndRequest() {
+  kassert(serving_);
   observer_.RequestEnded(*this);
+  serving_ = false;
+  timer->Stop(run_timer_);
+  // The next request may be read now.
+  io_.WakeAll();
 }
 
 void ebbrt::UnikernelContext::End(EndKind kind, const char* format, ...) {
@@ -270,5 +275,5 @@ bool ebbrt::UnikernelContext::FirstRefusal(uint64_t number) {
 
 void ebbrt::UnikernelContext::RunTimer::Fire() {
   uc_.End(EndKind::kTimeout, "the time limit of %u ms is over",
-          uc_.request_limit_ms_);
+          uc_.request_.time);
 }

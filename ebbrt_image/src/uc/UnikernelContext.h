@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "event/Timer.h"
 #include "event/WaitQueue.h"
@@ -45,7 +46,7 @@ class UcObserver {
  public:
   virtual ~UcObserver() = default;
   virtual void ContextEnded(UnikernelContext& uc) = 0;
-  // A request is answered.
+  // The request that runs is answered.
   virtual void RequestEnded(UnikernelContext&) {}
   // The running thread asks for a snapshot of its UC: the snapshot's number.
   virtual Result<uint32_t> CaptureAsked(UnikernelContext&, UcThread&) {
@@ -115,9 +116,18 @@ class UnikernelContext {
   uint32_t thread_count() const { return thread_count_; }
 
   // Requests: while one runs, output belongs to it and its time is bounded.
-  void BeginRequest(uint64_t id, uint32_t limit_ms);
-  void EndRequest(uint64_t id);
-  uint64_t request() const { return request_; }
+  void BeginRequest(const FrameHeader& header);
+  void EndRequest();
+  bool serving() const { return serving_; }
+  // Of the request that runs; the id is 0 if none does.
+  uint64_t request() const { return serving_ ? request_.id : 0; }
+  FrameType request_type() const { return request_.type; }
+
+  // True for a copy of a snapshot.
+  bool deployed() const { return deployed_; }
+  // What the deploy took, told once; 0 for other UCs.
+  void set_deploy_ns(uint64_t nanoseconds) { deploy_ns_ = nanoseconds; }
+  uint64_t TakeDeployNs() { return std::exchange(deploy_ns_, 0); }
 
   // Ends all threads as they come by. Only the first reason counts.
   void End(EndKind kind, const char* format, ...)
@@ -174,8 +184,10 @@ class UnikernelContext {
   uint64_t breakpoint_ = 0;
   uint64_t break_start_ = 0;
   uint64_t break_end_ = 0;
-  uint64_t request_ = 0;
-  uint32_t request_limit_ms_ = 0;
+  FrameHeader request_;
+  bool serving_ = false;
+  bool deployed_ = false;
+  uint64_t deploy_ns_ = 0;
   RunTimer run_timer_;
   uint32_t self_captures_ = 0;
   bool resumed_ = false;

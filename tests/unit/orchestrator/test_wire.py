@@ -22,13 +22,21 @@ from orchestrator.wire import (
     sync_payload,
 )
 
-FRAMES = st.builds(
-    Frame,
-    type=st.sampled_from(MessageType),
-    payload=st.binary(max_size=200),
-    id=st.integers(0, 2**64 - 1),
-    context=st.integers(0, 2**32 - 1),
-    limit_ms=st.integers(0, 2**32 - 1),
+
+
+def frames_of(types: list[MessageType], time: str) -> st.SearchStrategy[Frame]:
+    return st.builds(
+        Frame,
+        type=st.sampled_from(types),
+        payload=st.binary(max_size=200),
+        id=st.integers(0, 2**64 - 1),
+        context=st.integers(0, 2**32 - 1),
+        **{time: st.integers(0, 2**32 - 1)},
+    )
+
+
+FRAMES = frames_of([kind for kind in MessageType if kind.from_guest], "deploy_ns") | frames_of(
+    [kind for kind in MessageType if not kind.from_guest], "limit_ms"
 )
 
 
@@ -125,10 +133,19 @@ def test_largest_payload_fits_and_one_more_byte_does_not() -> None:
         Frame(MessageType.RESULT, bytes(MAX_PAYLOAD + 1)).encode()
 
 
-@pytest.mark.parametrize("field", ["id", "context", "limit_ms"])
+@pytest.mark.parametrize("field", ["id", "context", "limit_ms", "deploy_ns"])
 def test_number_out_of_range_is_refused(field: str) -> None:
-    with pytest.raises(ProtocolError, match=field):
-        Frame(MessageType.INVOKE, **{field: -1}).encode()  # type: ignore[arg-type]
+    kind = MessageType.RESULT if field == "deploy_ns" else MessageType.INVOKE
+    with pytest.raises(ProtocolError, match=f"{field} -1"):
+        Frame(kind, **{field: -1}).encode()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "frame", [Frame(MessageType.INVOKE, deploy_ns=1), Frame(MessageType.RESULT, limit_ms=1)]
+)
+def test_time_of_the_other_side_is_refused(frame: Frame) -> None:
+    with pytest.raises(ProtocolError, match="the host's frames"):
+        frame.encode()
 
 
 @pytest.mark.parametrize(

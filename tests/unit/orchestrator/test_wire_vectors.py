@@ -21,12 +21,13 @@ def name_of(vector: dict[str, Any]) -> str:
 
 
 def frame_of(vector: dict[str, Any]) -> Frame:
+    kind = MessageType(vector["type"])
     return Frame(
-        type=MessageType(vector["type"]),
+        type=kind,
         payload=bytes.fromhex(vector["payload"]),
         id=vector["id"],
         context=vector["context"],
-        limit_ms=vector["limit_ms"],
+        **{"deploy_ns" if kind.from_guest else "limit_ms": vector["time"]},
     )
 
 
