@@ -108,9 +108,9 @@ TEST(Frame, VectorsCoverEveryType) {
 
 TEST(Frame, MakeMatchesTheVectors) {
   for (auto& vector : good_frames()) {
-    auto header = FrameHeader::Make(static_cast<FrameType>(vector.type),
-                                    vector.id, vector.context,
-                                    vector.payload.size(), vector.time);
+    auto header =
+        FrameHeader::Make(static_cast<FrameType>(vector.type), vector.id,
+                          vector.context, vector.payload.size(), vector.time);
     std::string frame(reinterpret_cast<const char*>(header.bytes().data()),
                       header.bytes().size());
     EXPECT_EQ(frame + vector.payload, vector.frame) << vector.name;

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ UC_MEMORY_PART = 4
 """A UC may own one part in this many of a node's memory, so that one cannot starve the others."""
 
 CLOCK_PAUSE_S = 10.0
+
+_PLACE = struct.Struct("<II")
+"""Where a list goes on: a snapshot's number, a UC's id."""
 
 _generations = itertools.count(1)
 
@@ -304,8 +308,24 @@ class UcNode:
         return self._json(await self._order(MessageType.STATUS_REQUEST, MessageType.STATUS, 0))
 
     async def list(self) -> dict[str, Any]:
-        """Return the node's UCs and snapshots, the first few hundred. Raises MachineError."""
-        return self._json(await self._order(MessageType.LIST, MessageType.LISTED, 0))
+        """Return the node's UCs and snapshots, all of them. Raises MachineError.
+
+        What comes or goes while it is asked for page by page may be missing.
+        """
+        pages: list[dict[str, Any]] = []
+        place = b"{}"
+        while place:
+            reply = await self._mux.begin(
+                *(MessageType.LIST, MessageType.LISTED),
+                payload=place,
+                deadline_s=ORDER_DEADLINE_S,
+            )
+            pages.append(self._json(reply))
+            place = self._next_place(pages[-1], place)
+        whole = pages[-1]
+        for kind in ("snapshots", "contexts"):
+            whole[kind] = [entry for page in pages for entry in page[kind]]
+        return whole
 
     async def free_frames(self) -> int:
         """Return how many frames of 4 KiB are free. Raises MachineError."""
@@ -360,6 +380,21 @@ class UcNode:
     async def _end_booted(self, booting: asyncio.Task[int]) -> None:
         with contextlib.suppress(MachineError):
             await self.end(await booting)
+
+    def _next_place(self, page: dict[str, Any], place: bytes) -> bytes:
+        """Return the payload that asks for the page behind this one, or nothing."""
+        match page:
+            case {"snapshots": list(), "contexts": list(), "next": None}:
+                return b""
+            case {
+                "snapshots": list(),
+                "contexts": list(),
+                "next": [int(snapshot), int(context)],
+            } if 0 <= snapshot < 1 << 32 and 0 <= context < 1 << 32:
+                following = _PLACE.pack(snapshot, context)
+                if following != place:
+                    return following
+        raise self.machine.error("The node's answer to LIST makes no sense")
 
     async def _end_quietly(self, context: int) -> None:
         await self.end(context)

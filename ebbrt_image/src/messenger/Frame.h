@@ -73,13 +73,13 @@ struct FrameHeader {
   std::uint8_t version = kVersion;
   std::uint8_t flags = 0;
   FrameType type = {};
-  std::uint64_t id = 0;        // request, chosen by the host; answers echo it
-  std::uint32_t context = 0;   // UC; 0 is the node itself
-  std::uint32_t length = 0;    // of the payload, in bytes
+  std::uint64_t id = 0;       // request, chosen by the host; answers echo it
+  std::uint32_t context = 0;  // UC; 0 is the node itself
+  std::uint32_t length = 0;   // of the payload, in bytes
   // Of a request: how long it may run, in ms; 0 is for ever. Of the answer to
   // one that named a snapshot: what the deploy took, in ns. Else 0.
   std::uint32_t time = 0;
-  std::uint32_t check = 0;     // CRC-32 of the bytes before it
+  std::uint32_t check = 0;  // CRC-32 of the bytes before it
 
   // Sets `check`; to be called after any other member was changed.
   void Seal();

@@ -10,6 +10,13 @@ constexpr std::string_view kProgram = "/bin/python";
 
 }  // namespace
 
+uint32_t ebbrt::ContextsRoot::CountContexts() const {
+  uint32_t count = 0;
+  for (unsigned core = 0; core < cpu::Count(); ++core)
+    count += count_[core];
+  return count;
+}
+
 void ebbrt::Contexts::ClassInit(ContextsRoot& root) {
   Create(&root, kContextsId);
 }
@@ -84,7 +91,7 @@ void ebbrt::Contexts::End(uint32_t context, uint64_t id) {
   if (!uc)
     return;
   uc->End(EndKind::kStopped, "ended by the host");
-  report::Done(id, context);
+  endings_.PushBack({context, id});
 }
 
 void ebbrt::Contexts::Break(uint32_t context, uint64_t id, uint64_t address) {
@@ -123,6 +130,20 @@ void ebbrt::Contexts::ContextEnded(UnikernelContext& uc) {
     report::Error(id, context, kind, message.c_str());
   if (!serving && !stopped)
     report::Ended(context, kind, message.c_str());
+  report_endings(context);
+}
+
+void ebbrt::Contexts::report_endings(uint32_t context) {
+  // Reporting blocks, and meanwhile others come and go.
+  Vector<uint64_t> ids;
+  for (size_t i = endings_.size(); i-- > 0;) {
+    if (endings_[i].context != context)
+      continue;
+    ids.PushBack(endings_[i].id);
+    endings_.EraseUnordered(i);
+  }
+  for (auto id : ids)
+    report::Done(id, context);
 }
 
 void ebbrt::Contexts::RequestEnded(UnikernelContext&) {

@@ -13,6 +13,7 @@
 #include "files/Archive.h"
 #include "lib/HashMap.h"
 #include "lib/Result.h"
+#include "lib/Vector.h"
 #include "messenger/IncomingFrame.h"
 #include "node/Snapshots.h"
 #include "uc/UnikernelContext.h"
@@ -34,6 +35,7 @@ class ContextsRoot : public MulticoreEbbRoot<Contexts> {
   // UCs and requests of a core, a little out of date on others.
   uint32_t load(unsigned core) const { return load_[core]; }
   uint32_t count(unsigned core) const { return count_[core]; }
+  uint32_t CountContexts() const;
 
   std::atomic<uint64_t> deploys{0};
   std::atomic<uint64_t> captures{0};
@@ -81,6 +83,7 @@ class Contexts : public MulticoreEbb<Contexts, ContextsRoot>,
   void Deliver(uint32_t context, IncomingFrame frame);
   // Reads the UC's captured state out: CAPTURED is sent.
   void Capture(uint32_t context, uint64_t id);
+  // DONE is sent when the UC is gone and what it had is free.
   void End(uint32_t context, uint64_t id);
   void Break(uint32_t context, uint64_t id, uint64_t address);
 
@@ -104,9 +107,16 @@ class Contexts : public MulticoreEbb<Contexts, ContextsRoot>,
   UnikernelContext* find_or_report(uint32_t context, uint64_t id);
   Result<RefPtr<Snapshot>> capture(UnikernelContext& uc, UcThread* self);
   uint32_t next_id();
+  void report_endings(uint32_t context);
 
   ContextsRoot& root_;
+  // An END whose UC has not ended yet.
+  struct Ending {
+    uint32_t context;
+    uint64_t id;
+  };
   HashMap<std::unique_ptr<UnikernelContext>> contexts_;
+  Vector<Ending> endings_;
   uint32_t last_sequence_ = 0;
   EndHandler end_handler_ = nullptr;
 };

@@ -12,6 +12,7 @@
 #include "lib/Assert.h"
 #include "lib/Vector.h"
 #include "mm/SharedRegion.h"
+#include "node/Listing.h"
 #include "node/Report.h"
 #include "uc/SnapshotCodec.h"
 
@@ -58,6 +59,7 @@ void ebbrt::Node::BeginFrame(const FrameHeader& header) {
     break;
   case FrameType::kImport:
   case FrameType::kBreak:
+  case FrameType::kList:
     begin_bytes();
     break;
   default:
@@ -151,7 +153,8 @@ void ebbrt::Node::EndFrame() {
       set_breakpoint();
     break;
   case FrameType::kList:
-    report::Listed(id, root_);
+    if (target_ == Target::kBytes)
+      list();
     break;
   default:
     report::Error(id, 0, "bad-request", "unknown frame type");
@@ -318,4 +321,20 @@ void ebbrt::Node::set_breakpoint() {
   else
     On(Contexts::CoreOf(context),
        [context, id, address] { contexts->Break(context, id, address); });
+}
+
+void ebbrt::Node::list() {
+  StateCursor in({bytes_.get(), bytes_filled_});
+  auto id = header_.id;
+  Listing::Place from;
+  // An empty object asks for the first page.
+  if (bytes_filled_ > 2) {
+    from.snapshot = in.Take32();
+    from.context = in.Take32();
+    if (!in.complete()) {
+      report::Error(id, 0, "bad-request", "LIST takes {} or two numbers");
+      return;
+    }
+  }
+  Listing(root_).Send(id, from);
 }

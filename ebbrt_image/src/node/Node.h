@@ -49,6 +49,7 @@ class Node final : public FrameReceiver {
   void import_snapshot();
   void export_snapshot();
   void set_breakpoint();
+  void list();
 
   ContextsRoot root_;
   bool many_;
@@ -60,7 +61,7 @@ class Node final : public FrameReceiver {
   IncomingFrame frame_;
   SyncPayload sync_;
   size_t sync_filled_ = 0;
-  // The payload of an IMPORT or BREAK.
+  // The payload of an IMPORT, BREAK or LIST.
   std::unique_ptr<std::byte[]> bytes_;
   size_t bytes_filled_ = 0;
 };

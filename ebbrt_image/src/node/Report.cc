@@ -3,7 +3,6 @@
 #include "arch/Clock.h"
 #include "arch/Cpu.h"
 #include "lib/JsonWriter.h"
-#include "lib/Vector.h"
 #include "messenger/Messenger.h"
 #include "mm/PageAllocator.h"
 #include "uc/SnapshotCodec.h"
@@ -12,9 +11,6 @@ namespace {
 
 constexpr size_t kSmall = 512;
 constexpr size_t kStatus = 1024;
-// About a hundred bytes a UC or snapshot.
-constexpr size_t kListed = 64 << 10;
-constexpr size_t kMaxListed = 500;
 // Half a frame for a snapshot's state, half for its pages.
 constexpr uint64_t kMaxExported = ebbrt::FrameHeader::kMaxPayload / 2 - 64;
 
@@ -36,14 +32,9 @@ void Send(ebbrt::FrameType type, uint64_t id, uint32_t context, Fill fill) {
   ebbrt::messenger->SendText(type, id, context, json.view());
 }
 
-uint32_t CountContexts(const ebbrt::ContextsRoot& root) {
-  uint32_t count = 0;
-  for (unsigned core = 0; core < ebbrt::cpu::Count(); ++core)
-    count += root.count(core);
-  return count;
-}
+}  // namespace
 
-void WriteUc(ebbrt::JsonWriter& json, ebbrt::UnikernelContext& uc) {
+void ebbrt::report::WriteContext(JsonWriter& json, UnikernelContext& uc) {
   const auto& counters = uc.space().counters();
   json.BeginObject();
   json.Unsigned("id", uc.id());
@@ -59,7 +50,13 @@ void WriteUc(ebbrt::JsonWriter& json, ebbrt::UnikernelContext& uc) {
   json.EndObject();
 }
 
-}  // namespace
+void ebbrt::report::WriteSnapshot(JsonWriter& json, Snapshot& snapshot) {
+  json.BeginObject();
+  json.Unsigned("id", snapshot.id());
+  json.Unsigned("parent", snapshot.parent() ? snapshot.parent()->id() : 0);
+  json.Unsigned("pages", snapshot.memory().own_pages());
+  json.EndObject();
+}
 
 void ebbrt::report::Error(uint64_t id, uint32_t context, const char* kind,
                           const char* message) {
@@ -143,7 +140,7 @@ void ebbrt::report::Status(uint64_t id, ContextsRoot& root,
     json.Unsigned("wall_ns", clock::Wall());
     json.Unsigned("free_frames", PageAllocator::FreeFrames());
     json.Unsigned("total_frames", PageAllocator::TotalFrames());
-    json.Unsigned("contexts", CountContexts(root));
+    json.Unsigned("contexts", root.CountContexts());
     json.Unsigned("snapshots", root.snapshots().count());
     json.Unsigned("deploys", root.deploys);
     json.Unsigned("captures", root.captures);
@@ -151,52 +148,7 @@ void ebbrt::report::Status(uint64_t id, ContextsRoot& root,
     json.Unsigned("last_capture_ns", root.last_capture_ns);
     if (uc) {
       json.Key("uc");
-      WriteUc(json, *uc);
+      WriteContext(json, *uc);
     }
   });
-}
-
-void ebbrt::report::Listed(uint64_t id, ContextsRoot& root) {
-  Vector<char> buffer;
-  buffer.Resize(kListed);
-  JsonWriter json(buffer);
-  size_t left = kMaxListed;
-  json.BeginObject();
-  json.Unsigned("context_count", CountContexts(root));
-  json.Unsigned("snapshot_count", root.snapshots().count());
-  json.Key("snapshots");
-  json.BeginArray();
-  root.snapshots().ForEach([&](Snapshot& snapshot) {
-    if (left == 0)
-      return;
-    --left;
-    json.BeginObject();
-    json.Unsigned("id", snapshot.id());
-    json.Unsigned("parent", snapshot.parent() ? snapshot.parent()->id() : 0);
-    json.Unsigned("pages", snapshot.memory().own_pages());
-    json.EndObject();
-  });
-  json.EndArray();
-  json.Key("contexts");
-  json.BeginArray();
-  // A UC takes up to twice the room of a snapshot.
-  left /= 2;
-  // UCs are only looked at on their own core.
-  auto write_core = [&] {
-    contexts->ForEach([&](UnikernelContext& uc) {
-      if (left == 0)
-        return;
-      --left;
-      WriteUc(json, uc);
-    });
-  };
-  for (unsigned core = 0; core < cpu::Count(); ++core) {
-    if (core == cpu::Index())
-      write_core();
-    else
-      EventManager::CallRemote(write_core, core);
-  }
-  json.EndArray();
-  json.EndObject();
-  messenger->SendText(FrameType::kListed, id, 0, json.view());
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "lib/JsonWriter.h"
 #include "node/Contexts.h"
 
 namespace ebbrt::report {
@@ -20,8 +21,10 @@ void Deployed(uint64_t id, uint32_t context, uint64_t nanoseconds);
 void Exported(uint64_t id, uint32_t context, Snapshot& snapshot);
 // Totals, and the counters of `uc` if there is one.
 void Status(uint64_t id, ContextsRoot& root, UnikernelContext* uc);
-// All snapshots and UCs, as many as fit into one frame.
-void Listed(uint64_t id, ContextsRoot& root);
+
+// The same of one UC or snapshot, for lists.
+void WriteContext(JsonWriter& json, UnikernelContext& uc);
+void WriteSnapshot(JsonWriter& json, Snapshot& snapshot);
 
 }  // namespace ebbrt::report
 

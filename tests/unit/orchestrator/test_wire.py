@@ -23,7 +23,6 @@ from orchestrator.wire import (
 )
 
 
-
 def frames_of(types: list[MessageType], time: str) -> st.SearchStrategy[Frame]:
     return st.builds(
         Frame,

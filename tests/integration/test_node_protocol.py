@@ -1,0 +1,128 @@
+"""What a node and its contexts say on the wire, with the real image."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orchestrator.function import Function
+from orchestrator.settings import Settings
+from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.wire import SNAPSHOT, Frame
+from tests.integration.conftest import BUILD
+
+LIMIT_S = 20.0
+MANY = 600
+"""More contexts than one LISTED frame has room for."""
+
+FORGER = Function(
+    "forger",
+    "source",
+    b"""
+import os, struct, zlib
+
+def send(kind, number):
+    payload = b'{"forged":1}'
+    head = struct.pack("<4sBBHQIII", b"SEUS", 1, 0, kind, number, 0, len(payload), 7)
+    os.write(3, head + struct.pack("<I", zlib.crc32(head)) + payload)
+
+def main(args):
+    refused = 0
+    for number in range(args["numbers"]):
+        for kind in (*range(0x84), *range(0x86, 0x90)):
+            try:
+                send(kind, number)
+            except OSError:
+                refused += 1
+    if args["answer"]:
+        send(0x84, args["answer"])
+        try:
+            send(0x84, args["answer"])
+        except OSError:
+            os._exit(0)
+    return {"refused": refused}
+""",
+)
+HARMLESS = Function("harmless", "source", b"def main(args): return {'got': args['n']}")
+
+
+@pytest.fixture
+async def dispatcher(tmp_path: pathlib.Path) -> AsyncIterator[UcDispatcher]:
+    settings = Settings(
+        image=BUILD / "ebbrt-python.elf",
+        store=tmp_path / "store",
+        accelerator="tcg",
+        isolation="uc",
+        memory_mib=256,
+        timeout_s=LIMIT_S,
+    )
+    async with UcDispatcher(settings) as running:
+        await running.ensure_base()
+        yield running
+
+
+async def test_forged_answers_reach_nobody(dispatcher: UcDispatcher) -> None:
+    node = (await dispatcher.life()).node
+    forgers = [
+        dispatcher.invoke(FORGER, {"numbers": 60, "answer": answer}) for answer in (0, 1, 9999)
+    ]
+    others = [dispatcher.invoke(HARMLESS, {"n": n}) for n in range(12)]
+    told = [answer.result for answer in await asyncio.gather(*forgers, *others)]
+    assert told[3:] == [{"got": n} for n in range(12)]
+    # An answer under another's number is its own, and its second one never leaves it.
+    assert told[:3] == [{"refused": 60 * 142}, {"forged": 1}, {"forged": 1}]
+    assert node.strays == 0
+    assert (await dispatcher.invoke(HARMLESS, {"n": 5})).result == {"got": 5}
+
+
+async def test_deploy_time_comes_with_the_first_answer(dispatcher: UcDispatcher) -> None:
+    life = await dispatcher.life()
+    loaded = await life.node.load(SNAPSHOT | life.base, HARMLESS, LIMIT_S)
+    again = await life.node.invoke(loaded.context, b'{"n":1}', LIMIT_S)
+    assert isinstance(loaded.answer, Frame) and isinstance(again.answer, Frame)
+    status = await life.node.status()
+    assert 0 < loaded.answer.deploy_ns == status["last_deploy_ns"] < 1_000_000_000
+    assert again.answer.deploy_ns == 0
+    deployed = await life.node.deploy(life.base)
+    assert isinstance(deployed, tuple) and deployed[1] > 0
+    # What DEPLOYED has told is not told again.
+    first = await life.node.load(deployed[0], HARMLESS, LIMIT_S)
+    assert isinstance(first.answer, Frame) and first.answer.deploy_ns == 0
+
+
+async def test_every_context_is_listed(dispatcher: UcDispatcher) -> None:
+    life = await dispatcher.life()
+    before = {context["id"] for context in (await life.node.list())["contexts"]}
+    deployed = await asyncio.gather(*(life.node.deploy(life.base) for _ in range(MANY)))
+    made = {told[0] for told in deployed if isinstance(told, tuple)}
+    listed = await life.node.list()
+    ids = [context["id"] for context in listed["contexts"]]
+    assert len(made) == MANY and len(ids) == len(set(ids)) and made | before == set(ids)
+    assert listed["context_count"] == len(ids)
+    numbers = [snapshot["id"] for snapshot in listed["snapshots"]]
+    assert life.base in numbers and listed["snapshot_count"] == len(numbers)
+    await asyncio.gather(*(life.node.end(context) for context in made))
+    assert {context["id"] for context in (await life.node.list())["contexts"]} == before
+
+
+async def test_frames_are_back_when_the_end_is_told(dispatcher: UcDispatcher) -> None:
+    life = await dispatcher.life()
+    node = life.node
+
+    async def use() -> tuple[int, int]:
+        loaded = await node.load(SNAPSHOT | life.base, HARMLESS, LIMIT_S)
+        snapshot = (await node.capture(loaded.context)).snapshot
+        held = await node.free_frames()
+        await asyncio.gather(node.end(loaded.context), node.end(loaded.context))
+        await node.evict(snapshot)
+        return held, await node.free_frames()
+
+    # The first times may fill the kernel's own caches.
+    for _ in range(3):
+        _, before = await use()
+    for _ in range(10):
+        held, after = await use()
+        assert held < before == after
