@@ -48,13 +48,23 @@ class BorrowedPages:
         """Note that no context will be deployed from a snapshot any more."""
         self._evicted.add(number)
 
-    def settle(self, origins: Collection[int]) -> None:
-        """Give back what is out of use; `origins` are the snapshots of all the node's contexts."""
+    @property
+    def gone(self) -> frozenset[int]:
+        """The snapshots that are evicted by now."""
+        return frozenset(self._evicted)
+
+    def settle(self, origins: Collection[int], gone: Collection[int]) -> None:
+        """Give back what is out of use.
+
+        Args:
+            origins: the snapshots of all the node's contexts, but for some that came meanwhile.
+            gone: what was evicted before the contexts were looked at.
+        """
         if not all(origin in self._parents for origin in origins if origin):
             # One of a snapshot whose making nobody noted: what it builds on is not known.
             return
         reached: set[int] = set()
-        for number in [*origins, *(self._parents.keys() - self._evicted)]:
+        for number in [*origins, *(self._parents.keys() - set(gone))]:
             while number and number not in reached:
                 reached.add(number)
                 number = self._parents.get(number, 0)
