@@ -127,6 +127,7 @@ class Multiplexer:
         self._abandoned: OrderedDict[int, _Waiting] = OrderedDict()
         self._booting: _Waiting | None = None
         self._live: set[int] = set()
+        self._breakpoints: dict[int, asyncio.Future[Reply]] = {}
         self._outbox: deque[bytes] = deque()
         self._sender: asyncio.Task[None] | None = None
         self._reader = asyncio.create_task(self._read())
@@ -169,6 +170,16 @@ class Multiplexer:
             self._post(Frame(MessageType.BOOT, b"{}", number))
         return waiting.future
 
+    def at_breakpoint(self, context: int) -> asyncio.Future[Reply]:
+        """Return what will hold the capture of a UC that was told to break; the last one counts."""
+        self._pass_breakpoint(context, "Another breakpoint was set.")
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        if self.failure is not None:
+            future.set_result(Reply(self.failure, 0))
+        else:
+            self._breakpoints[context] = future
+        return future
+
     def notify(self, frame: Frame) -> None:
         """Send a frame that has no answer."""
         if self.failure is None:
@@ -177,6 +188,7 @@ class Multiplexer:
     def forget(self, context: int) -> None:
         """Say that a UC is gone."""
         self._live.discard(context)
+        self._pass_breakpoint(context, "The context ended.")
 
     def fail(self, failure: InvocationError) -> None:
         """Give every request under way, and every later one, this answer."""
@@ -184,6 +196,8 @@ class Multiplexer:
             self.failure = failure
         for waiting in [*self._waiting.values()]:
             waiting.finish(self.failure)
+        for context in [*self._breakpoints]:
+            self._pass_breakpoint(context, self.failure.message)
         self._outbox.clear()
 
     async def close(self) -> None:
@@ -265,6 +279,8 @@ class Multiplexer:
             self.log.append(log_line(frame))
         elif kind is MessageType.ENDED:
             self._context_ended(frame)
+        elif kind is MessageType.CAPTURED and self._broke(frame):
+            pass
         elif kind is MessageType.READY:
             waiting = self._booting
             if waiting is None or frame.id or not self._accepts(waiting, frame.context):
@@ -281,6 +297,22 @@ class Multiplexer:
                 waiting.write(kind, frame.payload)
             else:
                 self._settle(waiting, frame)
+
+    def _broke(self, frame: Frame) -> bool:
+        """Whether this is the capture at a breakpoint: no order to capture is answered by it."""
+        waiting = self._waiting.get(frame.id)
+        if waiting is not None and waiting.answer is MessageType.CAPTURED:
+            return False
+        future = self._breakpoints.pop(frame.context, None)
+        if future is None or future.done():
+            return False
+        future.set_result(Reply(frame, frame.context))
+        return True
+
+    def _pass_breakpoint(self, context: int, reason: str) -> None:
+        future = self._breakpoints.pop(context, None)
+        if future is not None and not future.done():
+            future.set_result(Reply(InvocationError("node-died", reason), 0))
 
     def _accepts(self, waiting: _Waiting, context: int) -> bool:
         if context == waiting.context:
@@ -325,5 +357,5 @@ class Multiplexer:
         if booting is not None and frame.context not in self._live:
             booting.finish(reason)
             return
-        self._live.discard(frame.context)
+        self.forget(frame.context)
         self._ended(frame.context, reason)

@@ -38,6 +38,7 @@ UC_MEMORY_PART = 4
 
 CLOCK_PAUSE_S = 10.0
 
+_ADDRESS = struct.Struct("<Q")
 _PLACE = struct.Struct("<II")
 """Where a list goes on: a snapshot's number, a UC's id."""
 
@@ -222,6 +223,23 @@ class UcNode:
         reply = await self.begin_capture(context)
         return self.captured(self._expect("capture a context", reply))
 
+    async def break_at(self, context: int, address: int) -> asyncio.Future[Reply]:
+        """Have a UC captured when it next executes `address`, without its help; it goes on then.
+
+        The UC's program is not told and needs no support. Return, once the breakpoint is set, what
+        will hold the reply; read it with `captured`. A copy deployed from it goes on behind the
+        breakpoint. Raises MachineError when the node refuses.
+        """
+        hit = self._mux.at_breakpoint(context)
+        reply = await self._mux.begin(
+            *(MessageType.BREAK, MessageType.DONE),
+            context=context,
+            payload=_ADDRESS.pack(address),
+            deadline_s=ORDER_DEADLINE_S,
+        )
+        self._expect("set a breakpoint", reply)
+        return hit
+
     def captured(self, reply: Reply) -> CapturedContext:
         """Read the answer to a capture. Raises MachineError for one that makes no sense."""
         told = _numbers(reply, "snapshot", "parent", "pages", "ns")
@@ -269,15 +287,13 @@ class UcNode:
         """Have the region get back the pages that nothing in the node uses. Raises MachineError."""
         if not self.borrowed.waiting:
             return
-        told = await self.list()
-        contexts = told.get("contexts")
+        gone = self.borrowed.gone
+        contexts = (await self.list())["contexts"]
         try:
-            origins = {int(each["snapshot"]) for each in contexts or ()}
-            whole = len(contexts or ()) == int(told["context_count"])
+            origins = {int(each["snapshot"]) for each in contexts}
         except (KeyError, TypeError, ValueError):
             raise self.machine.error("The node's list of contexts makes no sense") from None
-        if whole:
-            await asyncio.to_thread(self.borrowed.settle, origins)
+        await asyncio.to_thread(self.borrowed.settle, origins, gone)
 
     async def export(self, snapshot: int) -> bytes:
         """Return where a snapshot's own pages lie in `memory`, and its state, as EXPORTED has it.

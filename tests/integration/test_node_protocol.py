@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
 
+from orchestrator.errors import MachineError
 from orchestrator.function import Function
 from orchestrator.settings import Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.wire import SNAPSHOT, Frame
+from snapshot_store import PAGE_SIZE
 from tests.integration.conftest import BUILD
 
 LIMIT_S = 20.0
@@ -46,6 +49,13 @@ def main(args):
     return {"refused": refused}
 """,
 )
+COUNTER = Function(
+    "counter",
+    "source",
+    b"COUNT = [0]\ndef main(args):\n    COUNT[0] += 1\n    return {'count': COUNT[0]}\n",
+)
+WRITEV = bytes.fromhex("b8140000000f05")
+"""mov $20, %eax; syscall: the first of these in the interpreter sends a context's answers."""
 HARMLESS = Function("harmless", "source", b"def main(args): return {'got': args['n']}")
 
 
@@ -126,3 +136,50 @@ async def test_frames_are_back_when_the_end_is_told(dispatcher: UcDispatcher) ->
     for _ in range(10):
         held, after = await use()
         assert held < before == after
+
+
+def sends_answers() -> int:
+    """Return where the interpreter in the image makes the system call that sends an answer."""
+    image = (BUILD / "ebbrt-python.elf").read_bytes()
+    # Files in the archive begin on a page; the kernel's vDSO is another ELF file in it.
+    for start in range(PAGE_SIZE, len(image), PAGE_SIZE):
+        if image[start : start + 4] != b"\x7fELF":
+            continue
+        (headers,) = struct.unpack_from("<Q", image, start + 32)
+        size, count = struct.unpack_from("<HH", image, start + 54)
+        for number in range(count):
+            at = start + headers + number * size
+            kind, flags, offset, address = struct.unpack_from("<IIQQ", image, at)
+            (length,) = struct.unpack_from("<Q", image, at + 32)
+            if kind == 1 and flags & 1:  # loaded and executable
+                found = image.find(WRITEV, start + offset, start + offset + length)
+                if found >= 0:
+                    return int(address + found - start - offset)
+    raise AssertionError("the interpreter does not send answers as expected")
+
+
+async def test_captured_at_a_breakpoint(dispatcher: UcDispatcher) -> None:
+    life = await dispatcher.life()
+    node = life.node
+    context = (await node.load(SNAPSHOT | life.base, COUNTER, LIMIT_S)).context
+    hit = await node.break_at(context, sends_answers())
+    assert not hit.done()
+    first = await node.invoke(context, b"{}", LIMIT_S)
+    captured = node.captured(await hit)
+    second = await node.invoke(context, b"{}", LIMIT_S)
+    # In the middle of its first request, counted but not answered, and without knowing of it.
+    copies = [await node.invoke(SNAPSHOT | captured.snapshot, b"{}", LIMIT_S) for _ in range(2)]
+    counts = []
+    for reply in (first, second, *copies):
+        assert isinstance(reply.answer, Frame), reply.answer
+        counts.append(reply.answer.json()["count"])
+    assert counts == [1, 2, 2, 2]
+    assert captured.parent == life.base and captured.pages > 0
+    # What never comes is told when the context ends, and no address of the kernel is taken.
+    waiting = await node.break_at(context, sends_answers())
+    await node.end(context)
+    assert (await waiting).error is not None
+    with pytest.raises(MachineError, match="address"):
+        await node.break_at(copies[0].context, 1 << 47)
+    with pytest.raises(MachineError, match="no such context"):
+        await node.break_at(context, 4096)

@@ -299,3 +299,34 @@ async def test_closing_fails_what_waits(talk: Conversation) -> None:
     await talk.mux.close()
     reply = await asked
     assert reply.error is not None and reply.error.kind == "node-died"
+
+
+def captured(number: int, context: int) -> Frame:
+    return Frame(MessageType.CAPTURED, b"{}", number, context)
+
+
+async def test_a_capture_at_a_breakpoint_is_told_apart(talk: Conversation) -> None:
+    hit = talk.mux.at_breakpoint(7)
+    ordered = talk.mux.begin(
+        MessageType.CAPTURE, MessageType.CAPTURED, context=7, deadline_s=DEADLINE_S
+    )
+    running = talk.invoke(7)
+    talk.guest.say(captured(1, 7))
+    assert (await ordered).error is None and not hit.done()
+    # With the running request's id, and another context's is not it.
+    talk.guest.say(captured(0, 8), captured(2, 7), result(2, 7))
+    assert (await hit).context == 7
+    assert (await running).error is None
+    assert talk.mux.strays == 1
+
+
+async def test_a_breakpoint_that_is_not_reached(talk: Conversation) -> None:
+    first = talk.mux.at_breakpoint(7)
+    second = talk.mux.at_breakpoint(7)
+    assert (await first).error is not None and not second.done()
+    talk.mux.forget(7)
+    assert (await second).error is not None
+    third = talk.mux.at_breakpoint(8)
+    talk.mux.fail(InvocationError("node-died", "It ended."))
+    assert (await third).error == InvocationError("node-died", "It ended.")
+    assert (await talk.mux.at_breakpoint(8)).error is not None
