@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FORMAT = 1
-PHASES = ("spawn", "restore", "import", "capture", "run")
+PHASES = ("spawn", "restore", "deploy", "import", "capture", "run")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ class Phases:
     """Finding the snapshot, and from its stream to a guest that runs and is synchronised; for
     booted: the boot."""
     deploy: float | None = None
-    """Making a context from a snapshot, where that is not part of the next phase."""
+    """Making a context from a snapshot, by the guest's clock (isolation uc); not part of the next
+    phase."""
     import_: float | None = None
     """Loading the function: unpack, compile, import."""
     capture: float | None = None
@@ -66,7 +67,8 @@ class Invocation:
     stderr_truncated: bool = False
     snapshot: str | None = None
     """The snapshot it started from or, when cold, the function's own; that may still be on its way
-    to the disk."""
+    to the disk. In isolation uc None until the function's is stored: its id is made of its pages,
+    and these are read out of the node in a pause after the answer."""
     pooled: bool = False
     isolation: Isolation = "vm"
 

@@ -285,7 +285,7 @@ class _Request:
             loaded = await self._deployed(
                 life.base, lambda context: life.node.load(context, self.function, self._limit_s)
             )
-            self._phases = replace(self._phases, import_=self._watch.lap())
+            self._phases = self._with_deploy(loaded, import_=self._watch.lap())
             if loaded.error is not None:
                 self._settle(loaded)
                 return self.answer(Path.COLD, loaded)
@@ -311,7 +311,7 @@ class _Request:
         reply = await self._deployed(
             snapshot, lambda context: node.invoke(context, arguments, self._limit_s)
         )
-        self._phases = replace(self._phases, run=self._watch.lap())
+        self._phases = self._with_deploy(reply, run=self._watch.lap())
         self._settle(reply)
         return self.answer(Path.WARM, reply)
 
@@ -347,6 +347,15 @@ class _Request:
             snapshot=None if known is None else known.id,
             isolation="uc",
         )
+
+    def _with_deploy(self, reply: Reply, **phase: float) -> Phases:
+        """Return the phases and one more, without the deploy in it, which stands for itself."""
+        ((name, whole),) = phase.items()
+        told = reply.answer.deploy_ns / 1e6 if isinstance(reply.answer, Frame) else 0.0
+        # By the guest's clock, and its word: it cannot be more than all of it took.
+        deploy = min(told, whole)
+        rest = {name: whole - deploy}
+        return replace(self._phases, deploy=deploy or None, **rest)
 
     async def _run(self, context: int, arguments: bytes) -> Reply:
         running = self.life.node.invoke(context, arguments, self._limit_s)

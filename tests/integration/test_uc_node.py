@@ -214,6 +214,15 @@ async def test_memory_that_runs_short_is_freed(settings: Settings, tmp_path: pat
         assert len(life.snapshots) < 60
 
 
+async def test_the_guests_deploy_is_a_phase_of_its_own(dispatcher: UcDispatcher) -> None:
+    paths = (Path.COLD, Path.WARM, Path.HOT)
+    answers = [await dispatcher.invoke(ECHO, {}, path) for path in paths]
+    for answer in answers:
+        parts = [part for part in answer.phases.to_json().values() if part is not None]
+        assert all(part > 0 for part in parts) and sum(parts) <= answer.latency_ms
+    assert [answer.phases.deploy is None for answer in answers] == [False, False, True]
+
+
 async def test_a_cancelled_request_ends_its_context(dispatcher: UcDispatcher) -> None:
     node = (await dispatcher.life()).node
     assert (await dispatcher.invoke(HARMFUL, {"what": "none"}, Path.WARM)).ok
