@@ -85,6 +85,36 @@ void FullPipes() {
   });
 }
 
+// Copies made one after the other before any of them runs: their threads have
+// no stacks yet, and each will need one.
+void ManyAtOnce() {
+  constexpr size_t kAboveReserve = 800;
+  TalkingRunner original({"offender", "crowd"});
+  original.Ask(60);
+  auto snapshot = original.Take();
+  original.Request(2, 0);
+  ExpectStatus(original.Wait(), 0);
+  ReturnsAllFrames([&snapshot] {
+    Vector<Pfn> taken;
+    while (PageAllocator::UncachedFrames() > kKernelReserve + kAboveReserve)
+      taken.PushBack(page_allocator->Allocate());
+    Vector<std::unique_ptr<UcRunner>> copies;
+    while (UnikernelContext::HasRoomFor(*snapshot))
+      copies.PushBack(std::make_unique<UcRunner>(snapshot));
+    Sleep(20 * kMillisecond);
+    kprintf("%lu copies, %lu frames left\n", copies.size(),
+            PageAllocator::FreeFrames());
+    kassert(!copies.empty());
+    for (auto& copy : copies) {
+      if (!copy->ended())
+        copy->uc().End(EndKind::kStopped, "enough");
+      copy->Wait();
+    }
+    for (auto pfn : taken)
+      page_allocator->Free(pfn);
+  });
+}
+
 // What is deep or goes in rings does not take the kernel's small stacks with
 // it: when it is made, captured, sent, received, copied and dropped.
 void DeepThings() {
@@ -116,6 +146,7 @@ void DeepThings() {
 void AppMain() {
   Case("deep", DeepThings);
   Case("little memory", LittleIsLeft);
+  Case("many at once", ManyAtOnce);
   Case("many files", ManyFiles);
   Case("full pipes", FullPipes);
   Pass();

@@ -90,6 +90,26 @@ static void Multiply(void* unused) {
   }
 }
 
+static void WaitForEver(void* word) {
+  for (;;)
+    WaitWhile(word, 1);
+}
+
+// So many threads that all wait.
+static void Crowd(u64 count) {
+  static u32 word = 1;
+  for (u64 i = 0; i < count; ++i)
+    EXPECT_TRUE(StartThread(WaitForEver, &word, stacks[i] + 512, &alive[i]) >
+                0);
+}
+
+static void ReadAndEnd(void* unused) {
+  static struct Frame frame;
+  (void)unused;
+  EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
+  CALL1(kExitGroup, 0);
+}
+
 static int RequestWaits(void) {
   struct {
     int number;
@@ -254,6 +274,19 @@ int Main(int count, char** arguments) {
       Watch();
     Answer(frame.id);
     EXPECT(CALL3(kRead, kChannel, &frame, kFrameSize), kFrameSize);
+  }
+  if (IS("crowd")) {
+    Crowd(frame.id);
+    Answer(frame.id);
+    // The reader is the last to run in a copy.
+    EXPECT_TRUE(StartThread(ReadAndEnd, 0, stacks[199] + 512, &alive[199]) > 0);
+    WaitForEver(&alive[199]);
+  }
+  if (IS("refuse")) {
+    Answer(frame.id);
+    // The next request comes, and is never taken.
+    for (;;)
+      CALL3(kRead, kChannel, 8, kFrameSize);
   }
   if (IS("full-pipes")) {
     FillPipes(frame.id);

@@ -1,5 +1,6 @@
 #include "uc/UcThread.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "arch/Clock.h"
@@ -44,6 +45,8 @@ class SliceTimer final : public ebbrt::Timer::Hook {
 };
 SliceTimer slice_timers[ebbrt::kMaxCores];
 
+std::atomic<uint64_t> starting;
+
 }  // namespace
 
 ebbrt::UcThread::UcThread(UnikernelContext& uc, uint32_t id)
@@ -70,7 +73,12 @@ ebbrt::UcThread::~UcThread() {
 
 void ebbrt::UcThread::Start(const TrapFrame& frame) {
   start_frame_ = frame;
+  starting.fetch_add(1, std::memory_order_relaxed);
   event_manager->Spawn([this] { run(); });
+}
+
+uint64_t ebbrt::UcThread::Starting() {
+  return starting.load(std::memory_order_relaxed);
 }
 
 ebbrt::UcThread& ebbrt::UcThread::Current() {
@@ -129,6 +137,7 @@ void ebbrt::UcThread::CopyRegistersTo(UcThread& child) {
 }
 
 void ebbrt::UcThread::run() {
+  starting.fetch_sub(1, std::memory_order_relaxed);
   stack_top_ = event_manager->current_stack_top();
   // The frame has its place at the top, above all that runs this event.
   auto target = &frame();

@@ -37,6 +37,12 @@ class UcThread : public IntrusiveListHook<UcThread> {
   // A part of the call is done for good.
   void CommitCall() { call_ = Call::kCommitted; }
 
+  // Threads of all UCs that were started and did not run yet: each will take a
+  // stack.
+  static uint64_t Starting();
+  // Frames to keep for that, of one thread.
+  static constexpr uint64_t kFramesToStart = kEventStackSize / kPageSize + 1;
+
   // The thread that entered the kernel last on this core.
   static UcThread& Current();
 

@@ -15,9 +15,19 @@ namespace {
 constexpr int kChannelNumber = 3;
 constexpr uint64_t kMillisecond = 1000000;
 
+// Of the kernel's own frames, one call keeps less than this for itself.
+constexpr uint64_t kLeast = ebbrt::kKernelReserve / 2;
+
 bool FilesFit(const ebbrt::UcFiles& files) {
   return ebbrt::PageAllocator::UncachedFrames() >
          ebbrt::kKernelReserve + files.FramesToClone();
+}
+
+// Whether there are `frames` beside what `threads` more will take for stacks.
+bool CanStart(uint64_t threads, uint64_t frames) {
+  using ebbrt::UcThread;
+  return ebbrt::PageAllocator::UncachedFrames() >
+         frames + (UcThread::Starting() + threads) * UcThread::kFramesToStart;
 }
 
 // Puts what needs no UC in place of the consoles of a captured one.
@@ -91,7 +101,9 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
 }
 
 bool ebbrt::UnikernelContext::HasRoomFor(const Snapshot& snapshot) {
-  return FilesFit(*snapshot.state().files);
+  const auto& state = snapshot.state();
+  return CanStart(state.threads.size(),
+                  kKernelReserve + state.files->FramesToClone());
 }
 
 ebbrt::UnikernelContext::~UnikernelContext() {
@@ -185,7 +197,7 @@ ebbrt::UnikernelContext::Consoles::CloneConsole(const Descriptor& source) {
 }
 
 ebbrt::UcThread* ebbrt::UnikernelContext::AddThread() {
-  if (ended_ || thread_count_ >= limits_.threads)
+  if (ended_ || thread_count_ >= limits_.threads || !CanStart(1, kLeast))
     return nullptr;
   auto* thread = new UcThread(*this, next_thread_id_++);
   threads_.PushBack(*thread);
