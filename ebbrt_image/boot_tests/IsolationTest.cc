@@ -202,6 +202,29 @@ void AnswersAreItsOwn(Neighbours& neighbours) {
   });
 }
 
+class WaitingCounter final : public UcRunner {
+ public:
+  using UcRunner::UcRunner;
+  void ContextEnded(UnikernelContext& uc) override {
+    uc.channel().ForEachWaiting([this](uint64_t) { ++waiting; });
+    UcRunner::ContextEnded(uc);
+  }
+  unsigned waiting = 0;
+};
+
+// A request whose first byte is read to nowhere has begun, once: its time runs
+// out, and it is not among those that wait.
+void RequestsBeginOnce(Neighbours& neighbours) {
+  ReturnsAllFrames([&neighbours] {
+    WaitingCounter offender({"offender", "refuse"});
+    offender.Request(1, 0);
+    offender.Request(2, 60);
+    neighbours.MustSayTheSame();
+    Expect(offender.Wait(), EndKind::kTimeout, "60 ms");
+    kassert(offender.waiting == 0);
+  });
+}
+
 }  // namespace
 
 void AppMain() {
@@ -214,6 +237,7 @@ void AppMain() {
     Case("threads", [&] { ThreadsAreBounded(neighbours); });
     Case("memory", [&] { MemoryIsBounded(neighbours); });
     Case("answers", [&] { AnswersAreItsOwn(neighbours); });
+    Case("requests", [&] { RequestsBeginOnce(neighbours); });
   }
   Pass();
 }

@@ -85,7 +85,8 @@ ebbrt::Result<size_t> ebbrt::Channel::ReceiveTo(uint64_t address, size_t size) {
     return Errno::kAgain;
   const auto& message = messages_.front();
   const auto& header = message.header();
-  if (read_ == 0 && header.type != FrameType::kSync)
+  // Once: a read that fails must not give it its time anew.
+  if (!begun_ && header.type != FrameType::kSync)
     begin(header);
   size_t total = 0;
   auto accessed = uc_.space().ForEachWritablePiece(
@@ -97,6 +98,7 @@ ebbrt::Result<size_t> ebbrt::Channel::ReceiveTo(uint64_t address, size_t size) {
       });
   if (read_ == message.size()) {
     messages_.Erase(0);
+    begun_ = false;
     read_ = 0;
   }
   if (!accessed && total == 0)
@@ -109,6 +111,7 @@ uint32_t ebbrt::Channel::Ready() const {
 }
 
 void ebbrt::Channel::begin(const FrameHeader& header) {
+  begun_ = true;
   answers_original_ = false;
   uc_.BeginRequest(header);
 }
@@ -116,6 +119,6 @@ void ebbrt::Channel::begin(const FrameHeader& header) {
 bool ebbrt::Channel::readable() const {
   if (messages_.empty())
     return false;
-  return read_ > 0 || !uc_.serving() ||
+  return begun_ || read_ > 0 || !uc_.serving() ||
          messages_[0].header().type == FrameType::kSync;
 }

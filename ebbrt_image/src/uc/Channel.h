@@ -21,7 +21,7 @@ class Channel final : public ConsoleDescriptor {
 
   // visit(id) for each request that was not begun.
   template <class Visit> void ForEachWaiting(Visit visit) const {
-    for (size_t i = read_ > 0 ? 1 : 0; i < messages_.size(); ++i)
+    for (size_t i = begun_ ? 1 : 0; i < messages_.size(); ++i)
       if (messages_[i].header().type != FrameType::kSync)
         visit(messages_[i].header().id);
   }
@@ -59,6 +59,9 @@ class Channel final : public ConsoleDescriptor {
   Vector<IncomingFrame> messages_;
   bool ready_ = false;
   bool answers_original_ = false;
+  // The request of the first frame has begun, though maybe not a byte of it
+  // could be delivered.
+  bool begun_ = false;
   size_t read_ = 0;  // bytes of the first frame, its header included
 };
 
