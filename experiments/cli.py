@@ -10,15 +10,17 @@ from collections.abc import Sequence
 import click
 
 from experiments import density as density_experiment
-from experiments import density_report, dirty_report
 from experiments import dirty_tracking as dirty_experiment
 from experiments import latency as latency_experiment
-from experiments import report as reports
-from experiments.plots import density as density_plot
-from experiments.plots import dirty as dirty_plot
-from experiments.plots import latency as latency_plot
-from experiments.recording import Recording
-from experiments.requirements import Check, check
+from experiments.experiment import (
+    DENSITY,
+    DIRTY_TRACKING,
+    EXPERIMENTS,
+    LATENCY,
+    Experiment,
+    Record,
+)
+from experiments.requirements import Check
 from orchestrator.cli import progress
 from orchestrator.cli.options import settings_options
 from orchestrator.settings import Settings
@@ -68,7 +70,7 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
     )
     click.echo(f"latency: {rounds} rounds, results go to {folder}", err=True)
     recording = progress.run(latency_experiment.run(plan, folder, _Bars("latency")))
-    _write_results(recording, folder)
+    _write_results(LATENCY, recording, folder)
 
 
 @run.command()
@@ -107,10 +109,7 @@ def density(most: int, out: pathlib.Path | None, seed: int | None, settings: Set
     plan = density_experiment.Plan(settings, most, seed)
     click.echo(f"density: a node of {settings.memory_mib} MiB, results go to {folder}", err=True)
     record = progress.run(density_experiment.run(plan, folder, _Bars("density")))
-    (folder / "density.md").write_text(density_report.render(record), encoding="utf-8")
-    density_plot.draw(record, folder)
-    _say(density_report.check(record))
-    click.echo(folder / "density.md")
+    _write_results(DENSITY, record, folder)
 
 
 @run.command()
@@ -141,24 +140,29 @@ def dirty_tracking(quick: bool, out: pathlib.Path | None, settings: Settings) ->
     plan = dirty_experiment.Plan(settings, rounds)
     click.echo(f"dirty-tracking: {rounds} rounds, results go to {folder}", err=True)
     record = progress.run(dirty_experiment.run(plan, folder, _Bars("dirty-tracking")))
-    (folder / "dirty-tracking.md").write_text(dirty_report.render(record), encoding="utf-8")
-    dirty_plot.draw(record, folder)
-    _say(dirty_report.check(record))
-    click.echo(folder / "dirty-tracking.md")
+    _write_results(DIRTY_TRACKING, record, folder)
 
 
 @experiments.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=pathlib.Path))
 def report(folder: pathlib.Path) -> None:
-    """Write report and plots of FOLDER again from its latency.json.
+    """Write reports and plots of FOLDER again from the raw data in it, of whatever experiment.
 
     Also for a run that was cut off: what was measured until then is all there.
     """
-    try:
-        recording = Recording.load(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise click.BadParameter(f"{folder} has no readable latency.json ({error})") from error
-    _write_results(recording, folder)
+    found = [each for each in EXPERIMENTS if each.raw(folder).exists()]
+    if not found:
+        names = ", ".join(f"{each.name}.json" for each in EXPERIMENTS)
+        raise click.BadParameter(f"{folder} has no raw data of an experiment: none of {names}")
+    for experiment in found:
+        try:
+            checks = experiment.write_again(folder)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise click.BadParameter(
+                f"{experiment.raw(folder)} is not readable ({error}). Run the experiment again."
+            ) from error
+        _say(checks)
+        click.echo(folder / experiment.report)
 
 
 def _make_folder(folder: pathlib.Path) -> None:
@@ -192,11 +196,9 @@ class _Bars:
             self._bar.close()
 
 
-def _write_results(recording: Recording, folder: pathlib.Path) -> None:
-    (folder / "report.md").write_text(reports.render(recording), encoding="utf-8")
-    latency_plot.draw(recording, folder)
-    _say(check(recording))
-    click.echo(folder / "report.md")
+def _write_results(experiment: Experiment[Record], record: Record, folder: pathlib.Path) -> None:
+    _say(experiment.write(record, folder))
+    click.echo(folder / experiment.report)
 
 
 def _say(checks: Sequence[Check]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from experiments import papers
 from experiments.density import Density
 from experiments.markdown import table
+from experiments.promises import promises
 from experiments.requirements import Check
 from experiments.summary import ratio_of_medians
 
@@ -59,7 +60,7 @@ def render(record: Density) -> str:
         "takes of the node: its pages, page tables and what the kernel keeps for it. The rate "
         "counts until all are idle.",
         "## Promises",
-        _promises(check(record)),
+        promises(check(record)),
         "## Figures",
         _figures(record),
         "## Beside the paper",
@@ -71,21 +72,6 @@ def render(record: Density) -> str:
     if record.wrong:
         parts += ["## What did not work", "\n".join(f"- {line}" for line in record.wrong)]
     return "\n\n".join(parts) + "\n"
-
-
-def _promises(checks: list[Check]) -> str:
-    verdicts = {True: "pass", False: "**FAIL**", None: "not measured"}
-    rows = [
-        (
-            item.promise,
-            f"at most {item.limit:g} {item.unit}",
-            "-" if item.value is None else f"{item.value:.4g} {item.unit}",
-            verdicts[item.passed],
-            item.detail,
-        )
-        for item in checks
-    ]
-    return table(("promise", "limit", "measured", "verdict", "how"), rows)
 
 
 def _figures(record: Density) -> str:

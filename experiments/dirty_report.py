@@ -10,6 +10,7 @@ import numpy as np
 from experiments import dirty_sets
 from experiments.dirty_record import BITMAP, BYTES, PAGEMAP, WALK, WAYS, DirtyTracking, Sample
 from experiments.markdown import table
+from experiments.promises import promises
 from experiments.requirements import Check
 from experiments.workloads import WORKLOADS
 
@@ -94,7 +95,7 @@ def render(record: DirtyTracking) -> str:
         "ways then look at the same import. Figures are medians of "
         f"{len(record.good())} samples, sets are frames of 4 KiB.",
         "## Promises",
-        _promises(check(record)),
+        promises(check(record)),
         "## Sets",
         "Whose a frame is: the context's page tables, read by the host from the dump, say which "
         "pages and tables are its; `kernel` is the kernel's image, stacks and per-core memory; "
@@ -120,21 +121,6 @@ def render(record: DirtyTracking) -> str:
         lines = [f"- {each.function}, round {each.round}: {each.error}" for each in failed]
         parts += ["## What did not work", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
-
-
-def _promises(checks: list[Check]) -> str:
-    verdicts = {True: "pass", False: "**FAIL**", None: "not measured"}
-    rows = [
-        (
-            item.promise,
-            f"at most {item.limit:g} {item.unit}",
-            "-" if item.value is None else f"{item.value:g} {item.unit}",
-            verdicts[item.passed],
-            item.detail,
-        )
-        for item in checks
-    ]
-    return table(("promise", "limit", "measured", "verdict", "how"), rows)
 
 
 def _sets(record: DirtyTracking) -> str:

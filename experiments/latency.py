@@ -12,12 +12,12 @@ import contextlib
 import os
 import pathlib
 import random
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments import environment
+from experiments.own_stores import own_stores
 from experiments.peers import linux_process
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 from experiments.workloads import NOP, WORKLOADS, Workload
@@ -86,8 +86,8 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Recording:
     facts = await environment.collect(plan.settings)
     recording = Recording(facts.to_json(), plan.seed, plan.rounds, plan.quick)
     _look_for_peer(recording)
-    with tempfile.TemporaryDirectory(prefix=".stores-", dir=folder) as stores:
-        async with _nodes(plan.settings, pathlib.Path(stores)) as nodes:
+    with own_stores(folder) as stores:
+        async with _nodes(plan.settings, stores) as nodes:
             for done, node in enumerate(nodes.values()):
                 report("taking snapshots", done, len(nodes))
                 await node.prepare(recording)
@@ -97,7 +97,7 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Recording:
             for number in range(plan.rounds):
                 await under_way.round(number)
                 recording.save(folder)
-        recording.disk = await _disk_cost(plan, pathlib.Path(stores) / "disk", report)
+        recording.disk = await _disk_cost(plan, stores / "disk", report)
         recording.save(folder)
     return recording
 

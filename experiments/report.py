@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from experiments import papers
 from experiments.markdown import table
+from experiments.promises import promises
 from experiments.recording import PHASES, Cell, Recording
-from experiments.requirements import MEGABYTE, PAGE_BYTES, Check, check
+from experiments.requirements import MEGABYTE, PAGE_BYTES, check
 from experiments.summary import ratio_of_medians, summarise
 from experiments.workloads import WORKLOADS
 
@@ -47,7 +47,7 @@ def render(recording: Recording) -> str:
         f"# Latency by path ({recording.environment['accelerator'].upper()})",
         _introduction(recording),
         "## Promises",
-        _promises(check(recording)),
+        promises(check(recording)),
         "## Milliseconds from call to answer",
         "Median, 10th to 90th percentile, and how many times faster than booted.",
         _latencies(recording),
@@ -88,21 +88,6 @@ def _introduction(recording: Recording) -> str:
             "ratios between the guest's paths carry over to other machines."
         )
     return text
-
-
-def _promises(checks: Sequence[Check]) -> str:
-    verdicts = {True: "pass", False: "**FAIL**", None: "not measured"}
-    rows = [
-        (
-            item.promise,
-            f"at most {item.limit:g} {item.unit}",
-            "-" if item.value is None else f"{item.value:.3g} {item.unit}",
-            verdicts[item.passed],
-            item.detail,
-        )
-        for item in checks
-    ]
-    return table(("promise", "limit", "measured", "verdict", "how"), rows)
 
 
 def _latencies(recording: Recording) -> str:

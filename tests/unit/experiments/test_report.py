@@ -33,7 +33,7 @@ def test_our_figure_stands_beside_the_papers(recording: Recording) -> None:
 
 def test_promises_have_verdicts(recording: Recording) -> None:
     (row,) = rows(render(recording), "warm NOP / booted NOP")
-    assert row[1:4] == ["at most 0.1 x", "0.0215 x", "pass"]
+    assert row[1:4] == ["at most 0.1 x", "0.02147 x", "pass"]
 
 
 def test_broken_promise_stands_out(recording: Recording) -> None:

@@ -1,0 +1,67 @@
+"""What can be written from the raw data of each experiment, and into which files."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from experiments import density_report, dirty_report, report
+from experiments.density import Density
+from experiments.dirty_record import DirtyTracking
+from experiments.plots import density as density_plot
+from experiments.plots import dirty as dirty_plot
+from experiments.plots import latency as latency_plot
+from experiments.recording import Recording
+from experiments.requirements import Check
+from experiments.requirements import check as latency_check
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Experiment(Generic[Record]):
+    """An experiment's raw data NAME.json, and how report and pictures are made of it."""
+
+    name: str
+    report: str
+    """The report's file."""
+    load: Callable[[pathlib.Path], Record]
+    """Reads a folder's raw data. Raises OSError, ValueError, KeyError or TypeError."""
+    render: Callable[[Record], str]
+    draw: Callable[[Record, pathlib.Path], object]
+    check: Callable[[Record], Sequence[Check]]
+
+    def write(self, record: Record, folder: pathlib.Path) -> Sequence[Check]:
+        """Write report and pictures; return the verdicts."""
+        (folder / self.report).write_text(self.render(record), encoding="utf-8")
+        self.draw(record, folder)
+        return self.check(record)
+
+    def write_again(self, folder: pathlib.Path) -> Sequence[Check]:
+        """Write report and pictures of a folder's raw data; raises what `load` does."""
+        return self.write(self.load(folder), folder)
+
+    def raw(self, folder: pathlib.Path) -> pathlib.Path:
+        """Return where the raw data is in a folder."""
+        return folder / f"{self.name}.json"
+
+
+LATENCY: Experiment[Recording] = Experiment(
+    *("latency", "report.md", Recording.load),
+    *(report.render, latency_plot.draw, latency_check),
+)
+DENSITY: Experiment[Density] = Experiment(
+    *("density", "density.md", Density.load),
+    *(density_report.render, density_plot.draw, density_report.check),
+)
+DIRTY_TRACKING: Experiment[DirtyTracking] = Experiment(
+    *("dirty-tracking", "dirty-tracking.md", DirtyTracking.load),
+    *(dirty_report.render, dirty_plot.draw, dirty_report.check),
+)
+EXPERIMENTS: tuple[Experiment[Recording] | Experiment[Density] | Experiment[DirtyTracking], ...] = (
+    LATENCY,
+    DENSITY,
+    DIRTY_TRACKING,
+)
