@@ -9,8 +9,7 @@ import numpy as np
 from experiments import papers
 from experiments.density import Density
 from experiments.markdown import table
-from experiments.promises import promises
-from experiments.requirements import Check
+from experiments.promises import Check, promises
 from experiments.summary import ratio_of_medians
 
 MEGABYTE = 1e6

@@ -10,8 +10,7 @@ import numpy as np
 from experiments import dirty_sets
 from experiments.dirty_record import BITMAP, BYTES, PAGEMAP, WALK, WAYS, DirtyTracking, Sample
 from experiments.markdown import table
-from experiments.promises import promises
-from experiments.requirements import Check
+from experiments.promises import Check, promises
 from experiments.workloads import WORKLOADS
 
 TITLES = {each.name: each.title for each in WORKLOADS}

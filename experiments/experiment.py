@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from experiments import density_report, dirty_report, report
+from experiments import cores_report, density_report, dirty_report, report
+from experiments.cores import Cores
 from experiments.density import Density
 from experiments.dirty_record import DirtyTracking
+from experiments.plots import cores as cores_plot
 from experiments.plots import density as density_plot
 from experiments.plots import dirty as dirty_plot
 from experiments.plots import latency as latency_plot
+from experiments.promises import Check
 from experiments.recording import Recording
-from experiments.requirements import Check
 from experiments.requirements import check as latency_check
 
 Record = TypeVar("Record")
@@ -60,8 +62,10 @@ DIRTY_TRACKING: Experiment[DirtyTracking] = Experiment(
     *("dirty-tracking", "dirty-tracking.md", DirtyTracking.load),
     *(dirty_report.render, dirty_plot.draw, dirty_report.check),
 )
-EXPERIMENTS: tuple[Experiment[Recording] | Experiment[Density] | Experiment[DirtyTracking], ...] = (
-    LATENCY,
-    DENSITY,
-    DIRTY_TRACKING,
+CORES: Experiment[Cores] = Experiment(
+    *("cores", "cores.md", Cores.load),
+    *(cores_report.render, cores_plot.draw, cores_report.check),
 )
+EXPERIMENTS: tuple[
+    Experiment[Recording] | Experiment[Density] | Experiment[DirtyTracking] | Experiment[Cores], ...
+] = (LATENCY, DENSITY, DIRTY_TRACKING, CORES)

@@ -1,21 +1,48 @@
-"""Promises with their verdicts, as every report shows them."""
+"""A promise with its verdict, and the table that reports show of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from experiments.markdown import table
-from experiments.requirements import Check
 
 _VERDICTS = {True: "pass", False: "**FAIL**", None: "not measured"}
 
 
-def promises(checks: Sequence[Check]) -> str:
-    """Return a table of what was promised, what was measured, and whether that is within it."""
+@dataclass(frozen=True)
+class Check:
+    """One promise: `value` within `limit`, or with `least` not below it.
+
+    `value` and `passed` are None where the run holds nothing to judge by.
+    """
+
+    promise: str
+    limit: float
+    unit: str
+    value: float | None
+    detail: str = ""
+    least: bool = False
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the value keeps the promise."""
+        if self.value is None:
+            return None
+        return self.value >= self.limit if self.least else self.value <= self.limit
+
+    @property
+    def bound(self) -> str:
+        """The limit in words."""
+        return f"at {'least' if self.least else 'most'} {self.limit:g} {self.unit}"
+
+
+def promises(checks: Iterable[Check]) -> str:
+    """Return the table of promises, limits, values and verdicts."""
     rows = [
         (
             item.promise,
-            f"at most {item.limit:g} {item.unit}",
+            item.bound,
             "-" if item.value is None else f"{item.value:.4g} {item.unit}",
             _VERDICTS[item.passed],
             item.detail,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from experiments.promises import Check
 from experiments.recording import Cell, Recording
 from experiments.summary import ratio_of_medians
 
@@ -22,22 +22,6 @@ PROCESS = Cell("nop", "process")
 UC_COLD = Cell("nop", "cold", ao=True, isolation="uc")
 UC_WARM = Cell("nop", "warm", ao=True, isolation="uc")
 UC_HOT = Cell("nop", "hot", ao=True, isolation="uc")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One promise. `value` and `passed` are None where the run holds nothing to judge by."""
-
-    promise: str
-    limit: float
-    unit: str
-    value: float | None
-    detail: str = ""
-
-    @property
-    def passed(self) -> bool | None:
-        """Whether the value is within the limit."""
-        return None if self.value is None else self.value <= self.limit
 
 
 def check(recording: Recording) -> list[Check]:

@@ -1,0 +1,96 @@
+"""The cores plot: requests per second by way, and who had the host's processors."""
+
+from __future__ import annotations
+
+import pathlib
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from experiments import cores_report
+from experiments.cores import FUNCTIONS, ONE, WAYS, Cores
+from experiments.plots import style
+
+USERS = (
+    ("vcpu", "nodes' processors", style.BLUE, ""),
+    ("device", "QEMU's devices", style.ORANGE, "//"),
+    ("caller", "caller", style.GREEN, ".."),
+    ("others", "others", style.GREY, "xx"),
+)
+MARKERS = ((style.BLUE, "o"), (style.VERMILION, "s"))
+"""One for each function; markers differ too, for print without colour."""
+
+
+def draw(record: Cores, folder: pathlib.Path) -> list[pathlib.Path]:
+    """Draw the record as cores.png and cores.pdf in `folder`; return their paths."""
+    style.apply()
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(12, 4.6), width_ratios=(1, 1.3), layout="constrained"
+    )
+    _draw_ratios(left, record)
+    _draw_users(right, record)
+    name = record.environment["accelerator"].upper()
+    figure.suptitle(f"Warm requests per second by cores ({name})", fontweight="bold")
+    try:
+        return style.save(figure, folder, "cores")
+    finally:
+        plt.close(figure)
+
+
+def _draw_ratios(axes: Axes, record: Cores) -> None:
+    for number, (workload, (colour, marker)) in enumerate(zip(FUNCTIONS, MARKERS, strict=True)):
+        alone = [each.rate for each in record.of(workload.name, ONE)]
+        if not alone:
+            continue
+        unit = float(np.median(alone))
+        for place, way in enumerate(WAYS):
+            rates = [each.rate / unit for each in record.of(workload.name, way)]
+            at = place + (number - 0.5) * 0.3
+            label = f"{workload.title}: {unit:.0f}/s on one core" if place == 0 else None
+            spread = np.linspace(-0.08, 0.08, len(rates))
+            axes.plot(at + spread, rates, marker, color=colour, alpha=0.6, label=label)
+            if rates:
+                axes.hlines(float(np.median(rates)), at - 0.12, at + 0.12, color="black")
+    axes.axhline(cores_report.LEAST, color="black", linestyle=":", linewidth=1)
+    axes.annotate(
+        f"promised: {cores_report.LEAST:g}",
+        (-0.5, cores_report.LEAST),
+        xytext=(3, 3),
+        textcoords="offset points",
+        fontsize=8,
+    )
+    axes.set_xticks(range(len(WAYS)), WAYS)
+    axes.set_xlim(-0.5, len(WAYS) - 0.5)
+    axes.set_ylabel("requests per second / median on one core")
+    axes.set_ylim(bottom=0)
+    if record.samples:
+        axes.legend(loc="lower right", fontsize=8)
+
+
+def _draw_users(axes: Axes, record: Cores) -> None:
+    groups = [(workload, way) for workload in FUNCTIONS for way in WAYS]
+    bottom = np.zeros(len(groups))
+    for user, label, colour, hatch in USERS:
+        heights = []
+        for workload, way in groups:
+            samples = record.of(workload.name, way)
+            shares = [getattr(each, user) / each.seconds for each in samples]
+            heights.append(float(np.median(shares)) if shares else 0.0)
+        axes.bar(
+            range(len(groups)),
+            heights,
+            bottom=bottom,
+            color=colour,
+            hatch=hatch,
+            edgecolor="white",
+            label=label,
+        )
+        bottom += heights
+    axes.axhline(record.environment["cores"], color="black", linestyle=":", linewidth=1)
+    axes.set_xticks(
+        range(len(groups)), [f"{workload.name}\n{way}" for workload, way in groups], fontsize=8
+    )
+    axes.set_ylabel("host cores in use (median)")
+    axes.set_ylim(0, record.environment["cores"] * 1.35)
+    axes.legend(loc="upper left", ncols=4, fontsize=8)
