@@ -128,7 +128,7 @@ def command_line(
     megabytes = (hardware.memory + wiring.region_size) // MIB
     command = [
         *(QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-sandbox", SANDBOX, "-name", "seuss,process=seuss-node"),
+        *("-sandbox", SANDBOX, "-name", "seuss,process=seuss-node,debug-threads=on"),
         *("-accel", hardware.accelerator.name, "-cpu", hardware.accelerator.cpu),
         *("-smp", str(hardware.cores), "-m", f"{megabytes}M", *memory, "-M"),
         f"{MACHINE_OPTIONS[hardware.machine]}{backing},suppress-vmdesc=on,dump-guest-core=off",

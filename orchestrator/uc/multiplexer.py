@@ -256,7 +256,10 @@ class Multiplexer:
         # One task sends whole frames in order, so a cancelled request cannot cut one off.
         try:
             while self._outbox:
-                await self._link.send(self._outbox.popleft())
+                # Together: each write interrupts the guest.
+                waiting = b"".join(self._outbox)
+                self._outbox.clear()
+                await self._link.send(waiting)
         except OSError:
             # The reader sees the same end, and says why.
             self._outbox.clear()
