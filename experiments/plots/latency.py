@@ -49,7 +49,7 @@ SERIES = (
 PHASE_COLOURS = dict(
     zip(
         PHASES,
-        (style.GREY, style.BLUE, style.ORANGE, style.PURPLE, style.GREEN),
+        (style.GREY, style.BLUE, style.SKY, style.ORANGE, style.PURPLE, style.GREEN),
         strict=True,
     )
 )
