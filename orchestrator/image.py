@@ -1,4 +1,4 @@
-"""The guest image as a file: what it is called is the sum of its bytes."""
+"""The guest image as a file: its name is the sum of its bytes, its mark tells that it changed."""
 
 from __future__ import annotations
 
@@ -21,3 +21,23 @@ def image_digest(image: pathlib.Path) -> str:
         raise ImageError(
             f"The image {image} cannot be read ({error.strerror}). Build it with make image."
         ) from error
+
+
+def image_mark(image: pathlib.Path) -> list[int]:
+    """Return what changes when an image is built anew: size, time in ns, number of the file.
+
+    Raises ImageError when it is not there.
+    """
+    try:
+        facts = image.stat()
+    except OSError as error:
+        raise ImageError(
+            f"The image {image} cannot be read ({error.strerror}). Build it with make image."
+        ) from error
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+
+
+def check_mark(image: pathlib.Path, mark: list[int]) -> None:
+    """Make sure that an image is the one it was. Raises ImageError."""
+    if image_mark(image) != mark:
+        raise ImageError(f"The image {image} was rebuilt since the start. Start again.")

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,6 +49,23 @@ Paths = list[Path]
 Ids = list[str]
 
 
+MTIME_GRAIN_NS = 1_000_000_000
+"""A change that follows another so soon need not show in a directory's time."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the directory of snapshots held: its time of change, when it was read, the ids."""
+
+    changed: int
+    began: int
+    present: set[str]
+
+    def holds(self, changed: int) -> bool:
+        """Whether it is as it was, to judge by the directory's time of change now."""
+        return self.changed == changed and self.began - changed > MTIME_GRAIN_NS
+
+
 class SnapshotStore:
     """Snapshots on disk. A context manager; may be shared by threads.
 
@@ -64,6 +81,7 @@ class SnapshotStore:
     def __init__(self, root: Path | None = None) -> None:
         self._places = Places(default_root() if root is None else root)
         self._damaged: dict[str, str] = {}
+        self._look: _Look | None = None
         with reported(self.root, "open snapshots"):
             self._places.create()
             self._catalogue = Catalogue(self._places.catalogue, self._readable_manifests)
@@ -252,6 +270,23 @@ class SnapshotStore:
             self._catalogue.remove(doomed)
         return tuple(doomed)
 
+    def prune(self, images: Collection[str], *, look_only: bool = False) -> Manifests:
+        """Delete all snapshots of other images than these; none of these can restore them.
+
+        Args:
+            images: SHA-256 of the images to keep the snapshots of.
+            look_only: delete nothing.
+
+        Returns:
+            What was deleted, or would be, oldest first.
+        """
+        doomed = [manifest for manifest in self.list() if manifest.image not in images]
+        for manifest in () if look_only else doomed:
+            # Gone already: it was built on one before, or somebody else deletes it too.
+            with suppress(UnknownSnapshotError):
+                self.delete(manifest.id, recursive=True)
+        return doomed
+
     def verify(self, snapshot_id: str) -> VerifyReport:
         """Look at every bit of a snapshot and of all it is built on.
 
@@ -279,6 +314,7 @@ class SnapshotStore:
         """Make the catalogue anew from the snapshots' directories."""
         with reported(self.root, "rebuild the catalogue"), self._alone():
             self._damaged.clear()
+            self._look = None
             self._catalogue.rebuild()
 
     def collect(self) -> Paths:
@@ -325,7 +361,16 @@ class SnapshotStore:
         return [manifest for manifest in self._catalogue.select(equal) if manifest.id in present]
 
     def _reconcile(self) -> set[str]:
-        """Bring the catalogue in line with the directories; return the ids of these."""
+        """Bring the catalogue in line with the directories; return the ids of these.
+
+        Where no directory came or went since the last time, that one's answer still holds.
+        """
+        with reported(self.root, "list snapshots"):
+            changed = self._places.snapshots.stat().st_mtime_ns
+        look = self._look
+        if look is not None and look.holds(changed):
+            return look.present
+        began = time.time_ns()
         # Rows first: a commit that ends between the two looks is then read twice, not dropped.
         rows = self._catalogue.ids()
         present = self._present()
@@ -335,6 +380,7 @@ class SnapshotStore:
             self._catalogue.add(self._read_manifests(missing))
         if stale := rows - present:
             self._catalogue.remove(stale)
+        self._look = _Look(changed, began, present)
         return present
 
     def _present(self) -> set[str]:

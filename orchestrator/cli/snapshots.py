@@ -14,6 +14,8 @@ import click
 
 from orchestrator.cli import progress
 from orchestrator.cli.options import store_option
+from orchestrator.image import image_digest
+from orchestrator.settings import default_image
 from snapshot_store import (
     PAGE_SIZE,
     Branch,
@@ -29,7 +31,7 @@ MEGABYTE = 1e6
 
 @click.group()
 def snapshots() -> None:
-    """The snapshots in the store: list, tree, show, verify, delete.
+    """The snapshots in the store: list, tree, show, verify, delete, prune.
 
     A snapshot is named by its id; the first digits are enough while they fit only one.
     """
@@ -168,6 +170,32 @@ def delete(snapshot: tuple[str, ...], recursive: bool, store: pathlib.Path) -> N
         for name in dict.fromkeys(_resolved(opened, each) for each in snapshot):
             for gone in opened.delete(name, recursive):
                 click.echo(f"deleted {gone}")
+
+
+@snapshots.command()
+@click.option(
+    "--image",
+    "images",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    multiple=True,
+    default=lambda: (default_image(),),
+    show_default="$SEUSS_IMAGE, or build/ebbrt-python.elf",
+    help="An image in use; may be given several times.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@store_option
+def prune(images: tuple[pathlib.Path, ...], dry_run: bool, store: pathlib.Path) -> None:
+    """Delete the snapshots that no image in use can restore: those of images built before."""
+    kept = {image_digest(image) for image in images}
+    with SnapshotStore(store) as opened:
+        gone = opened.prune(kept, look_only=dry_run)
+        left = len(opened.list())
+        _warn_of_damaged(opened)
+    for manifest in gone:
+        click.echo(f"{'would delete' if dry_run else 'deleted'} {_leaf(manifest)}")
+    freed = sum(manifest.stored_bytes for manifest in gone) / MEGABYTE
+    left -= len(gone) if dry_run else 0
+    click.echo(f"{len(gone)} snapshots of other images, {freed:.1f} MB; {left} left")
 
 
 def _resolved(store: SnapshotStore, prefix: str) -> str:

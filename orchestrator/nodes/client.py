@@ -16,8 +16,9 @@ from typing import Any, Self
 from orchestrator.answers import GRACE_S
 from orchestrator.errors import NodeError
 from orchestrator.function import Function
+from orchestrator.image import image_mark
 from orchestrator.invocation import Invocation
-from orchestrator.nodes.daemon import LINE_LIMIT, function_to_json, image_mark, settings_to_json
+from orchestrator.nodes.daemon import LINE_LIMIT, function_to_json, settings_to_json
 from orchestrator.nodes.places import DEFAULT_NAME, NodePlace, place
 from orchestrator.paths import Path
 from orchestrator.settings import Settings

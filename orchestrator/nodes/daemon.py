@@ -21,6 +21,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orchestrator.function import Function
+from orchestrator.image import image_mark
 from orchestrator.nodes.places import NodePlace, place
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
@@ -42,12 +43,6 @@ def settings_from_json(values: Mapping[str, Any]) -> Settings:
     """Read what `settings_to_json` returned. Raises SettingsError, TypeError or KeyError."""
     paths = {name: pathlib.Path(values[name]) for name in ("image", "store")}
     return Settings(**(dict(values) | paths))
-
-
-def image_mark(image: pathlib.Path) -> list[int]:
-    """Return what changes when an image is built anew: its size and time."""
-    facts = image.stat()
-    return [facts.st_size, facts.st_mtime_ns]
 
 
 def function_to_json(function: Function) -> dict[str, str]:

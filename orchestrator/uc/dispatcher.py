@@ -13,7 +13,7 @@ from typing import Any, Self
 from orchestrator.answers import encode_arguments
 from orchestrator.errors import ProtocolError
 from orchestrator.function import Function
-from orchestrator.image import PROBE_NAME, RUNTIME, image_digest
+from orchestrator.image import PROBE_NAME, RUNTIME, check_mark, image_digest, image_mark
 from orchestrator.invocation import Invocation, InvocationError, Phases
 from orchestrator.machines import accelerator
 from orchestrator.machines.command_line import Hardware
@@ -55,11 +55,13 @@ class UcDispatcher:
         self._store: SnapshotStore
         self._stored: StoredContexts
         self._region: SharedRegion
+        self._mark: list[int] = []
         self._life: Life | None = None
         self._one_life = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         settings = self.settings
+        self._mark = image_mark(settings.image)
         image = await asyncio.to_thread(image_digest, settings.image)
         chosen = await accelerator.choose(
             settings.accelerator, settings.image.with_name(PROBE_NAME)
@@ -202,6 +204,7 @@ class UcDispatcher:
             return await request.warm(snapshot, arguments)
 
     async def _begin(self) -> Life:
+        check_mark(self.settings.image, self._mark)
         started: list[Life] = []
         node = UcNode(
             self.hardware,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -175,12 +175,14 @@ class VmDispatcher:
     ) -> Invocation:
         """Import, capture, and run with `args`; None leaves the run out."""
         looking = watch.lap()
-        async with self._taken(base.armed) as (ready, pooled):
+
+        async def wake(ready: ReadyMachine) -> None:
+            await resume(ready.machine)
+            await ready.instance.synchronise()
+
+        async with self._awake(base.armed, wake, watch) as (ready, pooled, spawn):
             assert ready.held is not None
             machine, instance = ready.machine, ready.instance
-            spawn = 0.0 if pooled else watch.lap()
-            await resume(machine)
-            await instance.synchronise()
             phases = Phases(spawn=spawn, restore=looking + watch.lap())
             failure = await instance.load(function, limit_s)
             phases = replace(phases, import_=watch.lap())
@@ -214,11 +216,13 @@ class VmDispatcher:
         watch: Stopwatch,
     ) -> Invocation:
         looking = watch.lap()
-        async with self._taken(base.waiting) as (ready, pooled):
-            instance = ready.instance
-            spawn = 0.0 if pooled else watch.lap()
+
+        async def wake(ready: ReadyMachine) -> None:
             await complete(ready.machine, tail.stream)
-            await instance.synchronise()
+            await ready.instance.synchronise()
+
+        async with self._awake(base.waiting, wake, watch) as (ready, pooled, spawn):
+            instance = ready.instance
             phases = Phases(spawn=spawn, restore=looking + watch.lap())
             outcome = await instance.invoke(args, limit_s)
             phases = replace(phases, run=watch.lap())
@@ -250,13 +254,32 @@ class VmDispatcher:
         )
 
     @contextlib.asynccontextmanager
-    async def _taken(self, pool: Pool[ReadyMachine]) -> AsyncIterator[tuple[ReadyMachine, bool]]:
-        """Take a machine, and end it off the request path when the context is left."""
-        ready, pooled = await pool.take()
-        try:
-            yield ready, pooled
-        finally:
-            self._node.retire(ready)
+    async def _awake(
+        self,
+        pool: Pool[ReadyMachine],
+        wake: Callable[[ReadyMachine], Awaitable[None]],
+        watch: Stopwatch,
+    ) -> AsyncIterator[tuple[ReadyMachine, bool, float]]:
+        """Take a machine and have its guest run; end it off the request path when this is left.
+
+        Yields the machine, whether it was made ahead, and the ms its start took. One made ahead
+        may have died since: then it is done once more with another.
+        """
+        for again in (True, False):
+            ready, pooled = await pool.take()
+            spawn = 0.0 if pooled else watch.lap()
+            try:
+                try:
+                    await wake(ready)
+                except SeussError as error:
+                    if not (pooled and again):
+                        raise
+                    logger.warning("a machine made ahead could not be used: %s", error.message)
+                    continue
+                yield ready, pooled, spawn
+                return
+            finally:
+                self._node.retire(ready)
 
     async def _find_tail(self, base: Base, function: Function) -> Tail | None:
         """Return the function's snapshot ready to be sent, from memory or from the store."""

@@ -12,9 +12,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from orchestrator.errors import CaptureError, ImageError
+from orchestrator.errors import CaptureError
 from orchestrator.function import Function
-from orchestrator.image import BOOT_DEADLINE_S, PROBE_NAME, RUNTIME, image_digest
+from orchestrator.image import (
+    BOOT_DEADLINE_S,
+    PROBE_NAME,
+    RUNTIME,
+    check_mark,
+    image_digest,
+    image_mark,
+)
 from orchestrator.invocation import InvocationError
 from orchestrator.machines import accelerator
 from orchestrator.machines.command_line import Hardware
@@ -78,6 +85,7 @@ class VmNode:
         self.store: SnapshotStore
         self.image: str
         """SHA-256 of the image."""
+        self._mark: list[int] = []
         self._facts: Mapping[str, str] = {}
         self._base: Base | None = None
         self._unusable: set[str] = set()
@@ -89,6 +97,7 @@ class VmNode:
 
     async def __aenter__(self) -> Self:
         settings = self.settings
+        self._mark = image_mark(settings.image)
         self.image = await asyncio.to_thread(image_digest, settings.image)
         chosen = await accelerator.choose(
             settings.accelerator, settings.image.with_name(PROBE_NAME)
@@ -125,7 +134,9 @@ class VmNode:
         task.add_done_callback(self._background.discard)
 
     def unbooted(self) -> Machine:
-        """Return a machine, not yet started, that boots the image."""
+        """Return a machine, not yet started, that boots the image. Raises ImageError."""
+        # Snapshots of this image must not be mixed with machines of another.
+        check_mark(self.settings.image, self._mark)
         return Machine(self.hardware, kernel=self.settings.image)
 
     async def base(self) -> Base:
@@ -196,11 +207,7 @@ class VmNode:
                 for _ in range(REHEARSALS):
                     await _rehearse(instance)
             captured = await capture_full(machine)
-        if await asyncio.to_thread(image_digest, self.settings.image) != self.image:
-            raise ImageError(
-                f"The image {self.settings.image} was rebuilt while its base snapshot was taken. "
-                "Start again."
-            )
+        check_mark(self.settings.image, self._mark)
         draft = self._draft(captured, Level.BASE, "base")
         snapshot = await asyncio.to_thread(self.store.commit, draft)
         logger.info(

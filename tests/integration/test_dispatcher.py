@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pathlib
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -22,6 +24,7 @@ from orchestrator.settings import Settings
 from orchestrator.vm import instance, node
 from orchestrator.vm.capture import Captured, capture_full
 from orchestrator.vm.dispatcher import VmDispatcher
+from orchestrator.vm.pool import Pool, ReadyMachine
 from snapshot_store import Level, Plan, Snapshot, SnapshotStore, StoreFullError
 from tests.integration.guests import holdings
 
@@ -312,6 +315,36 @@ async def test_orchestrators_that_start_together_share_a_base(settings: Settings
         assert len(store.find(level=Level.BASE)) == 1
 
 
+@pytest.mark.parametrize("path", [Path.COLD, Path.WARM])
+async def test_a_machine_that_died_before_its_use_is_replaced(
+    orchestrator: VmDispatcher, monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
+    first = await orchestrator.invoke(HELLO, {}, Path.WARM)
+    await orchestrator.prepare(1, path)
+    take, taken = Pool.take, []
+
+    async def take_one_that_dies(pool: Pool[ReadyMachine]) -> tuple[ReadyMachine, bool]:
+        ready, pooled = await take(pool)
+        taken.append(pooled)
+        if len(taken) == 1:
+            os.kill(ready.machine.pid, signal.SIGKILL)
+        return ready, pooled
+
+    monkeypatch.setattr(Pool, "take", take_one_that_dies)
+    answer = await orchestrator.invoke(HELLO, {}, path)
+    assert answer.ok and answer.path is path and answer.snapshot == first.snapshot
+    assert len(taken) == 2 and taken[0]
+
+
+async def test_another_image_is_not_booted(settings: Settings, tmp_path: pathlib.Path) -> None:
+    image = tmp_path / "image.elf"
+    image.write_bytes(settings.image.read_bytes())
+    async with VmDispatcher(replace(settings, image=image)) as running:
+        image.write_bytes(settings.image.read_bytes() + b"rebuilt")
+        with pytest.raises(ImageError, match="was rebuilt"):
+            await running.invoke(HELLO, {}, Path.BOOTED)
+
+
 async def test_image_rebuilt_while_its_base_is_taken(
     settings: Settings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,7 +357,7 @@ async def test_image_rebuilt_while_its_base_is_taken(
 
     monkeypatch.setattr(node, "capture_full", rebuild_and_capture)
     async with VmDispatcher(replace(settings, image=image)) as running:
-        with pytest.raises(ImageError, match="rebuilt while"):
+        with pytest.raises(ImageError, match="was rebuilt"):
             await running.ensure_base()
     with SnapshotStore(settings.store) as store:
         assert store.list() == []

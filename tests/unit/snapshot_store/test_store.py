@@ -3,6 +3,7 @@
 import gc
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -281,6 +282,33 @@ def test_recursive_deletion_spares_the_rest(store: SnapshotStore) -> None:
     sibling = store.commit(function_draft(base.id, {5: 5}))
     assert set(store.delete(function.id, recursive=True)) == {function.id, argument.id}
     assert {manifest.id for manifest in store.list()} == {base.id, sibling.id}
+
+
+def test_a_store_that_nobody_changed_is_not_listed_again(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, function, _ = grown(store)
+    long_ago = time.time_ns() - 10**10
+    os.utime(base.path.parent, ns=(long_ago, long_ago))
+    looks: list[Path] = []
+    iterdir = Path.iterdir
+
+    def noted(path: Path) -> Iterator[Path]:
+        looks.append(path)
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", noted)
+    for _ in range(3):
+        assert [each.id for each in store.find(level=Level.FUNCTION)] == [function.id]
+    assert looks == [base.path.parent]
+    with SnapshotStore(store.root) as other:
+        sibling = other.commit(function_draft(base.id, {5: 5}))
+    found = {each.id for each in store.find(level=Level.FUNCTION)}
+    assert found == {function.id, sibling.id}
+    # One that another deleted is gone at once, even where the time is too coarse to tell.
+    with SnapshotStore(store.root) as other:
+        other.delete(sibling.id)
+    assert [each.id for each in store.find(level=Level.FUNCTION)] == [function.id]
 
 
 def test_damaged_snapshots_are_told_and_can_be_deleted(store: SnapshotStore) -> None:

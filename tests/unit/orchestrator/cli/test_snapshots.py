@@ -87,3 +87,28 @@ def test_parent_is_kept_unless_recursive(runner: CliRunner, snapshots: Ids) -> N
     assert done.exit_code == 0
     assert set(done.stdout.split()) == {"deleted", *snapshots.values()}
     assert runner.invoke(main, ["snapshots", "list"]).stdout == ""
+
+
+def test_prune_keeps_what_an_image_in_use_can_restore(
+    runner: CliRunner, snapshots: Ids, tmp_path: pathlib.Path
+) -> None:
+    used, rebuilt = tmp_path / "used.elf", tmp_path / "rebuilt.elf"
+    used.write_bytes(b"image")  # the fixture's snapshots are of it
+    rebuilt.write_bytes(b"another")
+    prune = ["snapshots", "prune", "--image"]
+    kept = runner.invoke(main, [*prune, str(rebuilt), "--image", str(used)])
+    assert kept.stdout == "0 snapshots of other images, 0.0 MB; 3 left\n"
+    looked = runner.invoke(main, [*prune, str(rebuilt), "--dry-run"])
+    assert looked.stdout.count("would delete") == 3 and "; 0 left" in looked.stdout
+    assert len(runner.invoke(main, ["snapshots", "list"]).stdout.splitlines()) == 4
+    done = runner.invoke(main, [*prune, str(rebuilt)])
+    assert {line.split()[1] for line in done.stdout.splitlines()[:-1]} == set(snapshots.values())
+    assert runner.invoke(main, ["snapshots", "list"]).stdout == ""
+
+
+def test_prune_without_an_image_deletes_nothing(
+    runner: CliRunner, snapshots: Ids, tmp_path: pathlib.Path
+) -> None:
+    done = runner.invoke(main, ["snapshots", "prune", "--image", str(tmp_path / "none.elf")])
+    assert done.exit_code == 3 and "none.elf" in done.stderr
+    assert len(runner.invoke(main, ["snapshots", "list"]).stdout.splitlines()) == 4
