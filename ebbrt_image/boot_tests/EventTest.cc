@@ -47,6 +47,38 @@ void YieldTakesTurns() {
   event_manager->Yield();
 }
 
+void QueuedEventsRunBeforeThoseThatYielded() {
+  Vector<int> order;
+  event_manager->Spawn([&order] {
+    event_manager->Spawn([&order] { order.PushBack(2); });
+    event_manager->Yield();
+    order.PushBack(3);
+  });
+  event_manager->Spawn([&order] { order.PushBack(1); });
+  while (order.size() < 3)
+    event_manager->Yield();
+  for (int i = 0; i < 3; ++i)
+    kassert(order[static_cast<size_t>(i)] == i + 1);
+  kassert(!event_manager->queued() && !event_manager->yielded());
+}
+
+void SteppingAsideKeepsTheTurn() {
+  Vector<int> order;
+  event_manager->Spawn([&order] {
+    event_manager->Yield();
+    order.PushBack(2);
+  });
+  event_manager->Spawn([&order] {
+    event_manager->Spawn([&order] { order.PushBack(0); });
+    event_manager->StepAside();
+    order.PushBack(1);
+  });
+  while (order.size() < 3)
+    event_manager->Yield();
+  for (int i = 0; i < 3; ++i)
+    kassert(order[static_cast<size_t>(i)] == i);
+}
+
 // Fills the callee-saved registers, blocks, and looks at them.
 bool KeepsRegisters(uint64_t salt, EventContext& context) {
   uint64_t a = salt * 3, b = salt * 5, c = salt * 7, d = salt * 11,
@@ -228,6 +260,8 @@ void AppMain() {
   test::Case("spawn order", SpawnOrder);
   test::Case("nested spawn", SpawnedByAnEventGoesBehind);
   test::Case("yield", YieldTakesTurns);
+  test::Case("queued first", QueuedEventsRunBeforeThoseThatYielded);
+  test::Case("step aside", SteppingAsideKeepsTheTurn);
   test::Case("save and activate", BlockedEventsResumeWhole);
   test::Case("exit", ExitEndsTheEvent);
   test::Case("stacks", StacksAreReused);

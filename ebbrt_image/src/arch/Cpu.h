@@ -22,6 +22,7 @@ struct Cpu {
   uint32_t index;
   uint32_t apic_id;
   UcThread* current_thread;  // whose user state the core holds, or null
+  UcThread* slice_owner;     // whose turn it is in ring 3, or null
   UcThread* fpu_owner;       // whose FPU registers the core holds, or null
   uint64_t root;             // CR3 as last loaded
   uint64_t breakpoint;       // in DR0, or 0

@@ -88,5 +88,5 @@ extern "C" void HandleTrap(ebbrt::TrapFrame* frame) {
     // kVectorRemoteWork only wakes the core: the event loop takes the work.
   }
   if (thread)
-    thread->PrepareReturn(frame->vector >= 32);
+    thread->PrepareReturn();
 }

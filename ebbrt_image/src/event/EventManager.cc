@@ -65,11 +65,7 @@ void ebbrt::EventManager::SpawnRemote(MovableFunction<void()> function,
                                       unsigned core) {
   auto* manager = root.rep(core);
   kbugon(!manager, "core %u runs no events", core);
-  {
-    LockGuard guard(manager->remote_lock_);
-    manager->remote_queue_.PushBack(*new FunctionTask(std::move(function)));
-  }
-  apic::SendInterrupt(cpu::Get(core).apic_id, idt::kVectorRemoteWork);
+  manager->take_from_other_core(*new FunctionTask(std::move(function)), core);
 }
 
 void ebbrt::EventManager::SaveContext(EventContext& context) {
@@ -86,17 +82,30 @@ void ebbrt::EventManager::ActivateContext(EventContext& context) {
     event_manager->queue_.PushBack(context);
     return;
   }
-  auto* manager = root.rep(context.core_);
+  root.rep(context.core_)->take_from_other_core(context, context.core_);
+}
+
+void ebbrt::EventManager::take_from_other_core(Task& task, unsigned core) {
   {
-    LockGuard guard(manager->remote_lock_);
-    manager->remote_queue_.PushBack(context);
+    LockGuard guard(remote_lock_);
+    auto first = remote_queue_.empty();
+    remote_queue_.PushBack(task);
+    // Who put the first one there has sent an interrupt.
+    if (!first)
+      return;
   }
-  apic::SendInterrupt(cpu::Get(context.core_).apic_id, idt::kVectorRemoteWork);
+  apic::SendInterrupt(cpu::Get(core).apic_id, idt::kVectorRemoteWork);
 }
 
 void ebbrt::EventManager::Yield() {
   EventContext context;
-  queue_.PushBack(context);
+  yielded_.PushBack(context);
+  SaveContext(context);
+}
+
+void ebbrt::EventManager::StepAside() {
+  EventContext context;
+  yielded_.PushFront(context);
   SaveContext(context);
 }
 
@@ -117,7 +126,10 @@ void ebbrt::EventManager::loop() {
     // The window: what is pending is taken here, on this stack.
     asm volatile("sti; nop; cli" : : : "memory");
     take_remote();
-    if (auto* task = queue_.PopFront()) {
+    auto* task = queue_.PopFront();
+    if (!task)
+      task = yielded_.PopFront();
+    if (task) {
       task->Run();
       continue;
     }

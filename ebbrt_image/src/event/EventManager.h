@@ -1,9 +1,10 @@
 // The event loop of each core. Events run to completion with interrupts off;
 // one that blocks saves its context, and the loop goes on on another stack.
 //
-// Order: device interrupts, then queued events, then halting until the next
-// interrupt. Ring 3 is part of an event: a UC's thread is an event that leaves
-// for ring 3 and comes back by system call, fault or interrupt.
+// Order: device interrupts, then queued events, then events that made way for
+// others, then halting until the next interrupt. Ring 3 is part of an event: a
+// UC's thread is an event that leaves for ring 3 and comes back by system call,
+// fault or interrupt.
 #ifndef EBBRT_EVENT_EVENTMANAGER_H_
 #define EBBRT_EVENT_EVENTMANAGER_H_
 
@@ -83,14 +84,18 @@ class EventManager : public MulticoreEbb<EventManager> {
   // Queues a blocked event to go on. Call on any core.
   static void ActivateContext(EventContext& context);
 
-  // Lets everything that is queued run first.
+  // Lets everything that is queued run first, what yielded before included.
   void Yield();
+  // Lets what is queued run first, but nothing that yielded.
+  void StepAside();
 
   // Ends the running event from anywhere inside it.
   [[noreturn]] void Exit();
 
-  // False if events wait for this core, those of other cores among them.
-  bool idle() const { return queue_.empty() && remote_queue_.empty(); }
+  // True if something is queued on this core, by other cores too.
+  bool queued() const { return !queue_.empty() || !remote_queue_.empty(); }
+  // True if events of this core wait that yielded.
+  bool yielded() const { return !yielded_.empty(); }
   uint64_t current_stack_top() const { return stack_ + kEventStackSize; }
 
   // Stacks of this core: running, blocked and kept for reuse.
@@ -107,11 +112,14 @@ class EventManager : public MulticoreEbb<EventManager> {
   // Runs the loop from the bottom of the present stack.
   [[noreturn]] void enter_loop();
   [[noreturn]] void loop();
+  // Queues work of another core here, on core `core`, and wakes it.
+  void take_from_other_core(Task& task, unsigned core);
   void take_remote();
   uint64_t allocate_stack();
   void free_stack(uint64_t stack);
 
   IntrusiveList<Task> queue_;
+  IntrusiveList<Task> yielded_;
   SpinLock remote_lock_;
   IntrusiveList<Task> remote_queue_;
   uint64_t stack_ = 0;

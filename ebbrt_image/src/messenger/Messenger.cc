@@ -44,12 +44,7 @@ void ebbrt::Messenger::SendText(FrameType type, uint64_t id, uint32_t context,
 void ebbrt::Messenger::Begin(FrameType type, uint64_t id, uint32_t context,
                              uint32_t length, uint32_t time) {
   auto header = FrameHeader::Make(type, id, context, length, time);
-  auto core = cpu::Index();
-  if (core == 0) {
-    begin(header);
-    return;
-  }
-  auto& gathered = gathered_[core];
+  auto& gathered = gathered_[cpu::Index()];
   while (gathered.busy)
     gathered.senders.Wait();
   gathered.busy = true;
@@ -62,12 +57,7 @@ void ebbrt::Messenger::Begin(FrameType type, uint64_t id, uint32_t context,
 }
 
 void ebbrt::Messenger::Write(std::span<const std::byte> bytes) {
-  auto core = cpu::Index();
-  if (core == 0) {
-    write(bytes);
-    return;
-  }
-  auto& gathered = gathered_[core];
+  auto& gathered = gathered_[cpu::Index()];
   kbugon(bytes.size() > gathered.unsent, "frame longer than its header says");
   gathered.unsent -= static_cast<uint32_t>(bytes.size());
   while (!bytes.empty()) {
@@ -81,28 +71,41 @@ void ebbrt::Messenger::Write(std::span<const std::byte> bytes) {
 }
 
 void ebbrt::Messenger::End() {
-  auto core = cpu::Index();
-  if (core == 0) {
-    end();
-    return;
-  }
-  auto& gathered = gathered_[core];
+  auto& gathered = gathered_[cpu::Index()];
   kbugon(gathered.unsent != 0, "frame shorter than its header says");
-  hand_on(gathered, true);
+  if (!try_send(gathered))
+    hand_on(gathered, true);
   gathered.busy = false;
   gathered.senders.WakeOne();
 }
 
+bool ebbrt::Messenger::try_send(const Gathered& gathered) {
+  auto head = gathered.header.bytes();
+  if (gathered.begun ||
+      head.size() + gathered.filled > VirtioConsole::kBufferSize)
+    return false;
+  {
+    LockGuard guard(lock_);
+    if (busy_ || !console_->TryOffer(head, {gathered.bytes, gathered.filled}))
+      return false;
+  }
+  // Takes long, and in any order: not under the lock.
+  console_->Notify();
+  return true;
+}
+
 void ebbrt::Messenger::hand_on(Gathered& gathered, bool last) {
-  EventManager::CallRemote(
-      [this, &gathered, last] {
-        if (!gathered.begun)
-          begin(gathered.header);
-        write({gathered.bytes, gathered.filled});
-        if (last)
-          end();
-      },
-      0);
+  auto send = [this, &gathered, last] {
+    if (!gathered.begun)
+      begin(gathered.header);
+    console_->Write({gathered.bytes, gathered.filled});
+    if (last)
+      end();
+  };
+  if (cpu::Index() == 0)
+    send();
+  else
+    EventManager::CallRemote(send, 0);
   gathered.begun = true;
   gathered.filled = 0;
 }
@@ -110,21 +113,19 @@ void ebbrt::Messenger::hand_on(Gathered& gathered, bool last) {
 void ebbrt::Messenger::begin(const FrameHeader& header) {
   while (busy_)
     senders_.Wait();
-  busy_ = true;
-  unsent_ = header.length;
+  {
+    LockGuard guard(lock_);
+    busy_ = true;
+  }
   console_->Write(header.bytes());
 }
 
-void ebbrt::Messenger::write(std::span<const std::byte> bytes) {
-  kbugon(bytes.size() > unsent_, "frame longer than its header says");
-  unsent_ -= static_cast<uint32_t>(bytes.size());
-  console_->Write(bytes);
-}
-
 void ebbrt::Messenger::end() {
-  kbugon(unsent_ != 0, "frame shorter than its header says");
   console_->Flush();
-  busy_ = false;
+  {
+    LockGuard guard(lock_);
+    busy_ = false;
+  }
   senders_.WakeOne();
 }
 

@@ -1,6 +1,6 @@
 // Frames to and from the host. Frames leave whole, in the order in which their
-// senders got hold of the channel. Any core may send; core 0, which has the
-// device, does it for the others.
+// senders got hold of the channel. Any core sends what fits a buffer of the
+// device at once; core 0 sends what is longer, or has to wait, for all.
 #ifndef EBBRT_MESSENGER_MESSENGER_H_
 #define EBBRT_MESSENGER_MESSENGER_H_
 
@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "arch/Cpu.h"
+#include "arch/SpinLock.h"
 #include "ebb/EbbRef.h"
 #include "ebb/SharedEbb.h"
 #include "ebb/StaticIds.h"
@@ -50,14 +51,14 @@ class Messenger : public SharedEbb<Messenger> {
   void End();
 
  private:
-  // What a core other than 0 gathers before it calls there.
+  // What a core gathers before it sends.
   struct Gathered {
     static constexpr size_t kSize = 16 * kPageSize;
 
     bool busy = false;
     WaitQueue senders;
     FrameHeader header;
-    bool begun = false;  // on core 0
+    bool begun = false;  // as a long frame, on core 0
     uint32_t unsent = 0;
     size_t filled = 0;
     std::byte* bytes = nullptr;
@@ -66,17 +67,19 @@ class Messenger : public SharedEbb<Messenger> {
   explicit Messenger(FrameReceiver& receiver) : receiver_(receiver) {}
   void receive(std::span<const std::byte> bytes);
   void begin(const FrameHeader& header);
-  void write(std::span<const std::byte> bytes);
   void end();
-  // Hands on what this core has gathered; with the frame's end if `last`.
+  // Sends what was gathered of a whole frame, unless that has to wait.
+  bool try_send(const Gathered& gathered);
+  // Has core 0 send what this core has gathered; the frame's end if `last`.
   void hand_on(Gathered& gathered, bool last);
 
   FrameReceiver& receiver_;
   std::unique_ptr<VirtioConsole> console_;
   FrameParser parser_;
+  // Held by who offers a short frame, and to change `busy_`.
+  SpinLock lock_;
   WaitQueue senders_;
-  bool busy_ = false;
-  uint32_t unsent_ = 0;
+  bool busy_ = false;  // core 0 is in the middle of a long frame
   Gathered gathered_[kMaxCores];
 };
 

@@ -21,7 +21,7 @@ void ebbrt::Contexts::ClassInit(ContextsRoot& root) {
   Create(&root, kContextsId);
 }
 
-unsigned ebbrt::Contexts::ChooseCore(const ContextsRoot& root) {
+unsigned ebbrt::Contexts::ChooseCore(ContextsRoot& root) {
   unsigned best = 0;
   for (unsigned core = 1; core < cpu::Count(); ++core) {
     auto lighter = root.load(core) < root.load(best);
@@ -30,6 +30,7 @@ unsigned ebbrt::Contexts::ChooseCore(const ContextsRoot& root) {
     if (lighter || fewer)
       best = core;
   }
+  ++root.load_[best];
   return best;
 }
 
@@ -47,15 +48,17 @@ uint32_t ebbrt::Contexts::Boot() {
 
 void ebbrt::Contexts::Deploy(uint32_t snapshot, IncomingFrame frame) {
   auto* uc = deploy_or_report(snapshot, frame.header().id);
-  if (!uc)
+  if (!uc) {
+    --root_.load_[cpu::Index()];
     return;
-  ++root_.load_[cpu::Index()];
+  }
   uc->channel().Deliver(std::move(frame));
   uc->Resume();
 }
 
 void ebbrt::Contexts::DeployIdle(uint32_t snapshot, uint64_t id) {
   auto* uc = deploy_or_report(snapshot, id);
+  --root_.load_[cpu::Index()];
   if (!uc)
     return;
   uc->Resume();

@@ -64,8 +64,9 @@ class Contexts : public MulticoreEbb<Contexts, ContextsRoot>,
 
   // The core of a UC; its number is part of the id.
   static unsigned CoreOf(uint32_t context) { return context % kMaxCores; }
-  // The core that has least to do.
-  static unsigned ChooseCore(const ContextsRoot& root);
+  // The core that has least to do. What it is chosen for counts among its
+  // requests at once: it may be a while until the core hears of it.
+  static unsigned ChooseCore(ContextsRoot& root);
 
   // Called for ends on this core; for the node that keeps one UC.
   void set_end_handler(EndHandler handler) { end_handler_ = handler; }
@@ -74,7 +75,8 @@ class Contexts : public MulticoreEbb<Contexts, ContextsRoot>,
   // READY tells the host.
   uint32_t Boot();
 
-  // A UC from a snapshot. With a frame, that is its first request; without one
+  // A UC from a snapshot, on the core chosen for it. With a frame, that is its
+  // first request; without one
   // (`id` is then the host's), DEPLOYED is sent.
   void Deploy(uint32_t snapshot, IncomingFrame frame);
   void DeployIdle(uint32_t snapshot, uint64_t id);

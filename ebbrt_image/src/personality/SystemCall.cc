@@ -77,5 +77,5 @@ extern "C" void HandleSystemCall(ebbrt::TrapFrame* frame) {
   frame->rax =
       answer ? *answer
              : static_cast<uint64_t>(-static_cast<int64_t>(answer.error()));
-  thread.PrepareReturn(false);
+  thread.PrepareReturn();
 }

@@ -177,8 +177,8 @@ ebbrt::Answer ebbrt::personality::SetAffinity(SystemCall&) {
   return uint64_t{0};
 }
 
-ebbrt::Answer ebbrt::personality::YieldCore(SystemCall&) {
-  event_manager->Yield();
+ebbrt::Answer ebbrt::personality::YieldCore(SystemCall& call) {
+  call.thread().GiveWay();
   return uint64_t{0};
 }
 

@@ -67,6 +67,8 @@ ebbrt::UcThread::~UcThread() {
   auto& core = cpu::Current();
   if (core.current_thread == this)
     core.current_thread = nullptr;
+  if (core.slice_owner == this)
+    core.slice_owner = nullptr;
   if (core.fpu_owner == this)
     core.fpu_owner = nullptr;
 }
@@ -147,23 +149,41 @@ void ebbrt::UcThread::run() {
   target->rflags =
       (target->rflags & kFlagsUser) | kFlagsFixed | kFlagsInterrupt;
   target->vector = kVectorSystemCall;
-  slice_start_ = clock::Uptime();
-  PrepareReturn(false);
+  PrepareReturn();
   EnterUser(target);
 }
 
-void ebbrt::UcThread::PrepareReturn(bool from_interrupt) {
-  while (!uc_.ended() && !event_manager->idle()) {
-    auto now = clock::Uptime();
-    if (!from_interrupt && now - slice_start_ < kSlice) {
+void ebbrt::UcThread::GiveWay() {
+  event_manager->Yield();
+  begin_slice();
+}
+
+void ebbrt::UcThread::begin_slice() {
+  cpu::Current().slice_owner = this;
+  slice_start_ = clock::Uptime();
+}
+
+void ebbrt::UcThread::PrepareReturn() {
+  while (!uc_.ended()) {
+    // Requests and answers of other UCs do not wait for this one's turn to
+    // end; and it goes on then, because another address space costs more.
+    if (event_manager->queued()) {
+      event_manager->StepAside();
+      continue;
+    }
+    auto mine = cpu::Current().slice_owner == this;
+    if (!event_manager->yielded()) {
+      if (!mine)
+        begin_slice();
+      break;
+    }
+    if (mine && clock::Uptime() - slice_start_ < kSlice) {
       auto& slice_timer = slice_timers[cpu::Index()];
       if (!slice_timer.started())
         timer->Start(slice_timer, slice_start_ + kSlice);
       break;
     }
-    from_interrupt = false;
-    event_manager->Yield();
-    slice_start_ = clock::Uptime();
+    GiveWay();
   }
   if (uc_.ended())
     Exit();

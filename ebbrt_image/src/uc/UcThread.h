@@ -65,7 +65,9 @@ class UcThread : public IntrusiveListHook<UcThread> {
 
   // To be called last on the way to ring 3: lets others run if it is their
   // turn, ends the thread if its UC ended, and loads its state.
-  void PrepareReturn(bool from_interrupt);
+  void PrepareReturn();
+  // Lets all others run first.
+  void GiveWay();
 
   // Ends the running thread.
   [[noreturn]] void Exit();
@@ -76,6 +78,7 @@ class UcThread : public IntrusiveListHook<UcThread> {
   enum class Call { kNone, kRestartable, kCommitted };
 
   void run();
+  void begin_slice();
   void load();
   void load_breakpoint();
   void save_fpu();

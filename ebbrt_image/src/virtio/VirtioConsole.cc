@@ -33,15 +33,31 @@ ebbrt::VirtioConsole::VirtioConsole(std::unique_ptr<VirtioTransport> device,
     receive_.Offer(i, receive_buffers_[i], kBufferSize, true);
   }
   device_->SetHandler([this] { handle_interrupt(); });
+  transmit_.SetInterrupts(false);
   device_->Ready();
   device_->Notify(kReceiveQueue);
+}
+
+bool ebbrt::VirtioConsole::TryOffer(std::span<const std::byte> head,
+                                    std::span<const std::byte> rest) {
+  kassert(filling_ == kNone && head.size() + rest.size() <= kBufferSize);
+  if (free_count_ == 0 && !reclaim())
+    return false;
+  auto number = free_transmit_[--free_count_];
+  auto* buffer = transmit_buffers_[number];
+  std::memcpy(buffer, head.data(), head.size());
+  if (!rest.empty())
+    std::memcpy(buffer + head.size(), rest.data(), rest.size());
+  transmit_.Offer(number, buffer,
+                  static_cast<uint32_t>(head.size() + rest.size()), false);
+  return true;
 }
 
 void ebbrt::VirtioConsole::Write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     if (filling_ == kNone) {
       while (free_count_ == 0 && !reclaim())
-        writers_.Wait();
+        wait_for_buffer();
       filling_ = free_transmit_[--free_count_];
       filled_ = 0;
     }
@@ -63,6 +79,14 @@ void ebbrt::VirtioConsole::Flush() {
   device_->Notify(kTransmitQueue);
 }
 
+void ebbrt::VirtioConsole::wait_for_buffer() {
+  transmit_.SetInterrupts(true);
+  // It may have come before the device knew that somebody waits.
+  if (!reclaim())
+    writers_.Wait();
+  transmit_.SetInterrupts(false);
+}
+
 void ebbrt::VirtioConsole::handle_interrupt() {
   if (!writers_.empty() && reclaim())
     writers_.WakeOne();
@@ -80,7 +104,8 @@ void ebbrt::VirtioConsole::process() {
     auto* buffer = receive_buffers_[used->descriptor];
     receiver_({buffer, length});
     receive_.Offer(used->descriptor, buffer, kBufferSize, true);
-    device_->Notify(kReceiveQueue);
+    if (receive_.RanDry(1))
+      device_->Notify(kReceiveQueue);
   }
   processing_ = false;
 }

@@ -23,23 +23,31 @@ class VirtioConsole {
   // Null when the machine has no console.
   static std::unique_ptr<VirtioConsole> Create(Receiver receiver);
 
+  static constexpr size_t kBufferSize = 4096;
+
+  // Puts at most kBufferSize bytes, in two parts, into one buffer; false if
+  // none is free. Any core; Notify then has them sent.
+  bool TryOffer(std::span<const std::byte> head,
+                std::span<const std::byte> rest);
+  void Notify() { device_->Notify(kTransmitQueue); }
+
   // Sends all bytes, in order; blocks the event while the host does not read.
-  // One writer at a time. Core 0 only. What does not fill a buffer leaves with
-  // Flush, so that a small frame is one message to the device.
+  // Core 0 only. What does not fill a buffer leaves with Flush.
   void Write(std::span<const std::byte> bytes);
   void Flush();
+  // All of these: one writer at a time.
 
  private:
   static constexpr unsigned kReceiveQueue = 0;
   static constexpr unsigned kTransmitQueue = 1;
   static constexpr unsigned kBuffers = 16;
-  static constexpr size_t kBufferSize = 4096;
   static constexpr unsigned kNone = ~0u;
 
   VirtioConsole(std::unique_ptr<VirtioTransport> device, Receiver receiver);
   void handle_interrupt();
   void process();
   bool reclaim();
+  void wait_for_buffer();
 
   std::unique_ptr<VirtioTransport> device_;
   Receiver receiver_;

@@ -7,6 +7,7 @@ namespace {
 
 constexpr unsigned kLayoutOrder = 1;
 constexpr uint16_t kDeviceWrites = 2;
+constexpr uint16_t kNoInterrupt = 1;
 
 }  // namespace
 
@@ -50,4 +51,18 @@ std::optional<ebbrt::Virtqueue::Used> ebbrt::Virtqueue::Take() {
   kbugon(element.id >= kSize, "virtio device returns descriptor %u",
          element.id);
   return Used{element.id, element.length};
+}
+
+bool ebbrt::Virtqueue::RanDry(unsigned offered) const {
+  // The device says what it used before it looks for more.
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  auto used = __atomic_load_n(&layout_->used.index, __ATOMIC_ACQUIRE);
+  return static_cast<uint16_t>(next_available_ - used) <= offered;
+}
+
+void ebbrt::Virtqueue::SetInterrupts(bool on) {
+  __atomic_store_n(&layout_->available.flags,
+                   static_cast<uint16_t>(on ? 0 : kNoInterrupt),
+                   __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }

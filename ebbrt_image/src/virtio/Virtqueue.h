@@ -34,6 +34,14 @@ class Virtqueue {
   // The next buffer that the device is done with.
   std::optional<Used> Take();
 
+  // Whether the device may have found no buffer before the last `offered` ones:
+  // it wants to be notified then.
+  bool RanDry(unsigned offered) const;
+
+  // Whether the device is to interrupt when it is done with buffers. Take once
+  // more after switching on.
+  void SetInterrupts(bool on);
+
  private:
   struct Descriptor {
     uint64_t address;
