@@ -8,8 +8,8 @@ JOBS   ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup image experiments test test-python test-unit test-host test-image lint \
-        lint-python lint-cpp format clean distclean
+.PHONY: help setup image micro experiments test test-python test-unit test-host test-image \
+        test-micro lint lint-python lint-cpp format clean distclean
 
 help: ## Show this text
 	@printf 'Targets:\n'
@@ -23,13 +23,16 @@ setup: $(VENV)/.ready ## Install the Debian packages (as root) and make .venv
 image: setup ## Build the guest image build/ebbrt-python.elf and the boot tests' images
 	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) all boot-tests
 
-experiments: image ## Run the experiment suite; figures and report go to results/<time>/
+micro: setup ## Build Micro's worker, load generator and checker (Rust)
+	@$(MAKE) -C micro_worker BUILD=$(BUILD)/micro
+
+experiments: image micro ## Run the experiment suite; figures and report go to results/<time>/
 	@$(BIN)/seuss experiments run latency
 
-test: lint test-host test-python ## Run every test: lint, C++ on the host, bootable images, Python with real QEMU
-	@echo 'make test: lint, C++ and Python tests all passed'
+test: lint test-host test-micro test-python ## Run every test: lint, C++ and Rust on the host, bootable images, Python with real QEMU
+	@echo 'make test: lint, C++, Rust and Python tests all passed'
 
-test-python: image ## Run all that pytest runs: unit, bootable images, integration with real QEMU, faults
+test-python: image micro ## Run all that pytest runs: unit, bootable images, integration with real QEMU, faults
 	@$(BIN)/pytest
 
 test-unit: setup ## Run the Python tests that need no QEMU and no image (seconds)
@@ -41,6 +44,9 @@ test-host: setup ## Run the C++ unit tests on the host
 test-image: setup ## Boot the guest's test images in QEMU, on each machine type and number of cores
 	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) boot-tests
 	@$(BIN)/pytest tests/integration/image
+
+test-micro: setup ## Check format and lints of the Rust code and run its unit tests
+	@$(MAKE) -C micro_worker BUILD=$(BUILD)/micro test
 
 lint: lint-python lint-cpp ## Check format, style and types of the whole code
 
@@ -55,6 +61,7 @@ lint-cpp: setup
 format: setup ## Rewrite the code in the project's format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 	@find ebbrt_image -name '*.cc' -o -name '*.h' | xargs -r clang-format -i
+	@$(MAKE) -C micro_worker BUILD=$(BUILD)/micro format
 
 clean: ## Remove what the build made; keep .venv and results
 	rm -rf $(BUILD) .mypy_cache .ruff_cache .pytest_cache .hypothesis

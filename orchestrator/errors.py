@@ -68,3 +68,7 @@ class CaptureError(OrchestratorError):
 
 class NodeError(OrchestratorError):
     """A node that runs in the background cannot be started or reached, or it ended."""
+
+
+class MicroError(OrchestratorError):
+    """The workers of the isolation language cannot be built, started or reached."""

@@ -12,7 +12,7 @@ from snapshot_store import default_root
 
 Accelerator = Literal["auto", "kvm", "tcg"]
 Machine = Literal["microvm", "q35"]
-Isolation = Literal["vm", "uc"]
+Isolation = Literal["vm", "uc", "language"]
 
 MAX_CORES = 16
 """As many as the image starts."""
@@ -40,7 +40,8 @@ class Settings:
     accelerator: Accelerator = "auto"
     machine: Machine = "microvm"
     isolation: Isolation = "vm"
-    """What separates invocations: a machine each, or a unikernel context each in one machine."""
+    """What separates invocations: a machine each, a unikernel context each in one machine, or
+    the language's compiler (then `image`, `store`, `machine` and `ao` have no meaning)."""
     memory_mib: int = 128
     cores: int = 1
     """Processors of a machine; a node of contexts uses all, a machine per invocation one."""

@@ -11,6 +11,7 @@ import click
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.image import image
 from orchestrator.cli.invoke import invoke
+from orchestrator.cli.micro import micro
 from orchestrator.cli.nodes import node
 from orchestrator.cli.snapshots import snapshots
 from orchestrator.errors import FunctionFileError, SettingsError
@@ -106,5 +107,5 @@ def main() -> None:
     """
 
 
-for command in (doctor, image, invoke, node, snapshots):
+for command in (doctor, image, invoke, node, snapshots, micro):
     main.add_command(command)

@@ -6,9 +6,10 @@ import json
 import pathlib
 import statistics
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import click
 
@@ -16,6 +17,9 @@ from orchestrator.cli import progress
 from orchestrator.cli.options import settings_options
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
+from orchestrator.micro.dispatcher import MicroDispatcher
+from orchestrator.micro.function import RustFunction
+from orchestrator.micro.settings import MicroSettings, usual_cores
 from orchestrator.nodes.client import NodeClient, running_node
 from orchestrator.paths import Path
 from orchestrator.settings import Settings, checked_timeout
@@ -92,6 +96,9 @@ def invoke(
 ) -> None:
     """Call the function in FILE: a .py file, or a .zip with __main__.py.
 
+    With --isolation language FILE is a .rs file, as `seuss micro build` takes it; --memory is then
+    the heap of one call, and of the paths there are cold (load the library) and warm.
+
     The result goes to stdout as JSON; what the function printed, its error, and a line about time
     go to stderr. The first call takes the snapshots that are missing, later ones start from them.
 
@@ -112,48 +119,86 @@ def invoke(
     The exit status is 1 if any invocation gave an error; the others are made all the same.
     """
     checked_timeout(timeout)
-    function = Function.from_file(file, main)
-    ok = progress.run(
-        _invoke_all(settings, function, arguments, Path(path), timeout, repeat, as_json)
-    )
+    call = Call(arguments, Path(path), timeout, repeat, as_json)
+    if settings.isolation == "language":
+        workers = MicroSettings(usual_cores(), arena_mib=settings.memory_mib)
+        ok = progress.run(call.make(MicroDispatcher(workers), RustFunction.from_file(file)))
+    else:
+        ok = progress.run(_on_unikernels(settings, Function.from_file(file, main), call))
     if not ok:
         sys.exit(1)
 
 
-async def _invoke_all(
-    settings: Settings,
-    function: Function,
-    arguments: dict[str, Any],
-    path: Path,
-    timeout_s: float,
-    repeat: int,
-    as_json: bool,
-) -> bool:
+F = TypeVar("F", Function, RustFunction, contravariant=True)
+
+
+class Dispatcher(Protocol[F]):
+    """What a command needs of a dispatcher, whatever the isolation."""
+
+    async def ensure_base(self) -> object:
+        """Have what functions start from."""
+
+    async def starting_point(self, function: F) -> Path:
+        """Return the path that a call would take now."""
+
+    async def prepare(self, count: int, path: Path = ...) -> None:
+        """Have so much ready for calls on that path."""
+
+    async def invoke(
+        self, function: F, args: Mapping[str, Any], path: Path = ..., timeout_s: float | None = ...
+    ) -> Invocation:
+        """Call a function."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a user asks for: arguments, path, how often, and how it is shown."""
+
+    arguments: dict[str, Any]
+    path: Path
+    timeout_s: float
+    repeat: int
+    as_json: bool
+
+    async def make(
+        self, dispatcher: AbstractAsyncContextManager[Dispatcher[F]], function: F, pool: int = 0
+    ) -> bool:
+        """Invoke, show each outcome, and return whether all gave a result."""
+        latencies: list[float] = []
+        failed = 0
+        name = function.name
+        async with dispatcher as orchestrator:
+            if self.path is not Path.BOOTED:
+                async with progress.activity("taking the base snapshot, once for this image"):
+                    await orchestrator.ensure_base()
+            bar = progress.Progress(f"invoking {name}", self.repeat)
+            for _ in range(self.repeat):
+                start = self.path
+                if start is Path.AUTO:
+                    start = await orchestrator.starting_point(function)
+                # Calls one after another outrun the pool; a caller's pauses would let it fill.
+                await orchestrator.prepare(pool, start)
+                async with progress.activity(f"invoking {name}"):
+                    invocation = await orchestrator.invoke(
+                        function, self.arguments, self.path, self.timeout_s
+                    )
+                latencies.append(invocation.latency_ms)
+                failed += not invocation.ok
+                bar.close()
+                _show(invocation, self.as_json)
+                if self.repeat > 1:
+                    bar.show(len(latencies))
+            bar.close()
+        if self.repeat > 1 and not self.as_json:
+            _summarise(latencies, failed)
+        return not failed
+
+
+async def _on_unikernels(settings: Settings, function: Function, call: Call) -> bool:
     # Calls come one after another: more machines would only be made beside them, not for them.
     pool = min(settings.pool_size, 1)
-    latencies: list[float] = []
-    failed = 0
-    async with await _dispatcher(replace(settings, pool_size=pool)) as orchestrator:
-        if path is not Path.BOOTED:
-            async with progress.activity("taking the base snapshot, once for this image"):
-                await orchestrator.ensure_base()
-        bar = progress.Progress(f"invoking {function.name}", repeat)
-        for _ in range(repeat):
-            start = await orchestrator.starting_point(function) if path is Path.AUTO else path
-            # Calls one after another outrun the pool; a caller's pauses would let it fill.
-            await orchestrator.prepare(pool, start)
-            async with progress.activity(f"invoking {function.name}"):
-                invocation = await orchestrator.invoke(function, arguments, path, timeout_s)
-            latencies.append(invocation.latency_ms)
-            failed += not invocation.ok
-            bar.close()
-            _show(invocation, as_json)
-            if repeat > 1:
-                bar.show(len(latencies))
-        bar.close()
-    if repeat > 1 and not as_json:
-        _summarise(latencies, failed)
-    return not failed
+    dispatcher = await _dispatcher(replace(settings, pool_size=pool))
+    return await call.make(dispatcher, function, pool)
 
 
 async def _dispatcher(settings: Settings) -> VmDispatcher | UcDispatcher | NodeClient:
@@ -185,12 +230,13 @@ def _show(invocation: Invocation, as_json: bool) -> None:
 
 
 def _time_line(invocation: Invocation) -> str:
+    digits = 3 if invocation.isolation == "language" else 1
     phases = ", ".join(
-        f"{name} {value:.1f}"
+        f"{name} {value:.{digits}f}"
         for name, value in invocation.phases.to_json().items()
         if value is not None
     )
-    line = f"{invocation.path} in {invocation.latency_ms:.1f} ms"
+    line = f"{invocation.path} in {invocation.latency_ms:.{digits}f} ms"
     if phases:
         line += f" ({phases})"
     line += f" on {invocation.accelerator}"

@@ -22,7 +22,11 @@ store_option = click.option(
     help="Folder of the snapshot store; made when missing.",
 )
 
-MEMORY_MIB: dict[Isolation, int] = {"vm": Settings.memory_mib, "uc": 512}
+MEMORY_MIB: dict[Isolation, int] = {
+    "vm": Settings.memory_mib,
+    "uc": 512,
+    "language": 64,
+}
 """Memory when none is asked for: a node holds many contexts."""
 
 _ISOLATION = click.option(
@@ -30,7 +34,8 @@ _ISOLATION = click.option(
     type=click.Choice(get_args(Isolation)),
     default="vm",
     show_default=True,
-    help="A machine per invocation, or a unikernel context each in one machine.",
+    help="A machine per invocation, a unikernel context each in one machine, or (for functions in "
+    "Rust) the compiler alone.",
 )
 
 _SETTINGS = [

@@ -1,0 +1,52 @@
+"""A look at a built library: it must need nothing of the process that loads it."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+
+from orchestrator.errors import MicroError
+
+EXPORT = "MICRO_LIBRARY"
+ACTIVE_ENTRIES = ("(NEEDED)", "(INIT)", "(FINI)", "(INIT_ARRAY)", "(FINI_ARRAY)", "(TEXTREL)")
+"""Entries of the dynamic section with which loading would do more than map and relocate."""
+SYMBOL = re.compile(r" *\d+: [0-9a-f]{16} +\w+ \w+ +\w+ +\w+ +(?P<section>\w+) (?P<name>[^ @]+)")
+"""A line of readelf's table of dynamic symbols."""
+
+
+def check_library(path: pathlib.Path, name: str) -> None:
+    """Raise MicroError unless the library imports nothing, exports one table, runs nothing."""
+    command = ["/usr/bin/readelf", "--wide", "--dyn-syms", "--dynamic", "--program-headers"]
+    command.append(str(path))
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise MicroError(
+            f"{command[0]} cannot be run ({error.strerror}). Run `make setup`.", command=command
+        ) from error
+    faults = [done.stderr.strip()] if done.returncode != 0 else _faults(done.stdout)
+    if faults:
+        raise MicroError(
+            f"{name}: the library that was built must not be loaded: {'; '.join(faults)}. "
+            "This is a fault of the build: do not go round it.",
+            command=command,
+        )
+
+
+def _faults(listing: str) -> list[str]:
+    faults, exports = [], []
+    for line in listing.splitlines():
+        words = line.split()
+        if any(entry in line for entry in ACTIVE_ENTRIES):
+            faults.append(f"it has a dynamic entry {words[1]}")
+        elif words[:1] == ["TLS"]:
+            faults.append("it has thread-local storage")
+        elif symbol := SYMBOL.match(line):
+            if symbol["section"] == "UND":
+                faults.append(f"it imports {symbol['name']}")
+            else:
+                exports.append(symbol["name"])
+    if exports != [EXPORT]:
+        faults.append(f"it exports {', '.join(exports) or 'nothing'} instead of {EXPORT}")
+    return faults
