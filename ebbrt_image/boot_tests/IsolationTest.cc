@@ -173,6 +173,10 @@ void MemoryIsBounded(Neighbours& neighbours) {
          "out of memory");
   Expect(Offend(neighbours, {"memory", "sparse"}, 1, 0), EndKind::kMemoryLimit,
          "out of memory");
+  // Files and pipes count, too.
+  limits.frames = 1000;
+  Expect(Offend(neighbours, {"offender", "fill-all"}, 1, 0, limits),
+         EndKind::kMemoryLimit, "limit 4000 KiB");
   // One that keeps all it got: the neighbours have what they need.
   ReturnsAllFrames([&neighbours] {
     TalkingRunner offender({"offender", "hoard"});

@@ -110,6 +110,34 @@ static void ReadAndEnd(void* unused) {
   CALL1(kExitGroup, 0);
 }
 
+// All that /tmp takes, then all that pipes take, then memory.
+static void FillAll(void) {
+  static u8 bytes[1 << 16];
+  enum { kNoSpace = -28 };
+  int file = (int)CALL3(2, "/tmp/all", 0x42, 0600);
+  u64 size = 0;
+  long answer;
+  while ((answer = CALL3(kWrite, file, bytes, kPageSize)) == kPageSize)
+    size += kPageSize;
+  EXPECT(answer, kNoSpace);
+  int ends[2];
+  EXPECT(CALL2(kPipe2, ends, 0x800), 0);
+  EXPECT(CALL3(kWrite, ends[1], bytes, sizeof(bytes)), kNoMemory);
+  // What the file gives back is for pipes.
+  EXPECT(CALL2(77, file, 0), 0);
+  u64 piped = 0;
+  while ((answer = CALL3(kWrite, ends[1], bytes, sizeof(bytes))) ==
+         sizeof(bytes)) {
+    piped += sizeof(bytes);
+    EXPECT(CALL2(kPipe2, ends, 0x800), 0);
+  }
+  EXPECT(answer, kNoMemory);
+  EXPECT_TRUE(size > 1 << 20 && piped > size / 2 && piped <= size);
+  u8* pages = MapAnonymous(0, 64 * kPageSize, kCanRead | kCanWrite, 0);
+  for (int i = 0; i < 64; ++i)
+    pages[i * kPageSize] = 1;
+}
+
 static int RequestWaits(void) {
   struct {
     int number;
@@ -248,6 +276,8 @@ int Main(int count, char** arguments) {
     Multiply(0);
   if (IS("forge"))
     Forge(frame.id);
+  if (IS("fill-all"))
+    FillAll();
   if (IS("spin"))
     for (;;)
       __asm__ volatile("");

@@ -54,8 +54,11 @@ class RingBuffer {
       return;
     start_ = wrap(start_ + count);
     size_ -= count;
-    if (size_ == 0)
-      start_ = 0;
+    if (size_ > 0)
+      return;
+    start_ = 0;
+    if (storage_.size() > kKeptStorage)
+      storage_ = Vector<std::byte>();
   }
 
   std::size_t Read(std::span<std::byte> bytes) {
@@ -68,6 +71,8 @@ class RingBuffer {
 
  private:
   static constexpr std::size_t kFirstStorage = 512;
+  // An empty queue gives more than this back.
+  static constexpr std::size_t kKeptStorage = 4096;
 
   std::size_t wrap(std::size_t index) const {
     return index >= storage_.size() ? index - storage_.size() : index;

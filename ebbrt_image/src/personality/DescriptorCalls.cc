@@ -69,7 +69,7 @@ Answer NewEvent(SystemCall& call, int flags) {
 // The other end of a pipe or socket may be waiting.
 ebbrt::Answer ebbrt::personality::Close(SystemCall& call) {
   auto answer = Zero(call.uc().descriptors().Close(call.integer(0)));
-  call.uc().io().WakeAll();
+  call.uc().DescriptorsChanged();
   return answer;
 }
 
@@ -79,7 +79,7 @@ ebbrt::Answer ebbrt::personality::CloseRange(SystemCall& call) {
   if (first > last || call.integer(2) != 0)
     return Errno::kInvalid;
   call.uc().descriptors().CloseRange(first, last);
-  call.uc().io().WakeAll();
+  call.uc().DescriptorsChanged();
   return uint64_t{0};
 }
 
@@ -90,7 +90,7 @@ ebbrt::Answer ebbrt::personality::Duplicate(SystemCall& call) {
 ebbrt::Answer ebbrt::personality::Duplicate2(SystemCall& call) {
   auto number =
       call.uc().descriptors().DuplicateTo(call.integer(0), call.integer(1));
-  call.uc().io().WakeAll();
+  call.uc().DescriptorsChanged();
   return Number(number);
 }
 
@@ -100,7 +100,7 @@ ebbrt::Answer ebbrt::personality::Duplicate3(SystemCall& call) {
   auto number = call.uc().descriptors().DuplicateTo(
       call.integer(0), call.integer(1),
       (call.integer(2) & abi::kOpenCloseOnExec) != 0);
-  call.uc().io().WakeAll();
+  call.uc().DescriptorsChanged();
   return Number(number);
 }
 

@@ -21,7 +21,7 @@ void Changed(SystemCall& call, const Descriptor& descriptor) {
   case Descriptor::Kind::kPipe:
   case Descriptor::Kind::kSocket:
   case Descriptor::Kind::kEventFd:
-    call.uc().io().WakeAll();
+    call.uc().DescriptorsChanged();
     break;
   default:
     break;
@@ -99,6 +99,8 @@ Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
     const UserBytes bytes[] = {{address, size}};
     return static_cast<ConsoleDescriptor&>(descriptor).SendFrom(bytes);
   }
+  if (!call.MayBuffer(descriptor, size))
+    return Errno::kNoMemory;
   // A blocking write ends when everything is written.
   uint64_t total = 0;
   auto answer = call.Wait(!descriptor.non_blocking(), kNever, [&]() -> Answer {

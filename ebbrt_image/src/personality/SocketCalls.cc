@@ -61,6 +61,8 @@ ebbrt::Answer ebbrt::personality::SendTo(SystemCall& call) {
     return socket.error();
   if (call.argument(4))
     return Errno::kIsConnected;
+  if (!call.MayBuffer(**socket, call.argument(2)))
+    return Errno::kNoMemory;
   auto may_wait = !(*socket)->non_blocking() && !(call.integer(3) & kDontWait);
   return call.Wait(may_wait, kNever, [&]() -> Answer {
     uint64_t total = 0;
@@ -73,7 +75,7 @@ ebbrt::Answer ebbrt::personality::SendTo(SystemCall& call) {
           return last && *last == piece.size();
         });
     if (total > 0) {
-      call.uc().io().WakeAll();
+      call.uc().DescriptorsChanged();
       return total;
     }
     if (!last)
@@ -101,7 +103,7 @@ ebbrt::Answer ebbrt::personality::ReceiveFrom(SystemCall& call) {
           return last && *last == piece.size() && !(flags & kPeek);
         });
     if (total > 0) {
-      call.uc().io().WakeAll();
+      call.uc().DescriptorsChanged();
       return total;
     }
     if (!last)
@@ -116,7 +118,7 @@ ebbrt::Answer ebbrt::personality::Shutdown(SystemCall& call) {
     return socket.error();
   auto answer =
       Zero(static_cast<SocketEnd&>(**socket).Shutdown(call.integer(1)));
-  call.uc().io().WakeAll();
+  call.uc().DescriptorsChanged();
   return answer;
 }
 

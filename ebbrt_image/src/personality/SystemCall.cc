@@ -5,6 +5,7 @@
 
 #include "arch/DebugConsole.h"
 #include "files/Abi.h"
+#include "files/ByteChannel.h"
 
 uint64_t ebbrt::SystemCall::argument(unsigned index) const {
   switch (index) {
@@ -21,6 +22,15 @@ uint64_t ebbrt::SystemCall::argument(unsigned index) const {
   default:
     return frame_.r9;
   }
+}
+
+bool ebbrt::SystemCall::MayBuffer(const Descriptor& descriptor,
+                                  uint64_t bytes) {
+  if (descriptor.kind() != Descriptor::Kind::kPipe &&
+      descriptor.kind() != Descriptor::Kind::kSocket)
+    return true;
+  auto most = std::min<uint64_t>(bytes, ByteChannel::kCapacity);
+  return space().HasRoom(PageUp(most) / kPageSize);
 }
 
 ebbrt::Result<ebbrt::String> ebbrt::SystemCall::Path(unsigned index) {

@@ -47,6 +47,10 @@ class SystemCall {
     return uint64_t{0};
   }
 
+  // False if the UC's memory limit leaves no room for so many bytes in a pipe
+  // or socket; others take none.
+  bool MayBuffer(const Descriptor& descriptor, uint64_t bytes);
+
   // Calls attempt() until it answers something else than kAgain, waiting for
   // descriptors in between. `deadline` as in WaitQueue; kAgain when it passes.
   template <class Attempt>

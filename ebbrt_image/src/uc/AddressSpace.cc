@@ -37,6 +37,7 @@ std::unique_ptr<ebbrt::MemoryImage> ebbrt::AddressSpace::Capture() {
     return nullptr;
   image->Take(tree_);
   owned_frames_ = 0;
+  file_frames_ = 0;
   if (loaded())
     cpu::WriteCr3(tree_.root().address());
   return image;
@@ -51,6 +52,19 @@ ebbrt::AddressSpace::~AddressSpace() {
   }
   tree_.Clear();
   page_allocator->Free(tree_.root());
+}
+
+bool ebbrt::AddressSpace::ChargeFile() {
+  if (!HasRoom(1))
+    return false;
+  ++file_frames_;
+  return true;
+}
+
+void ebbrt::AddressSpace::DischargeFile() {
+  // One that was shared with a snapshot before was not charged.
+  if (file_frames_ > 0)
+    --file_frames_;
 }
 
 ebbrt::Result<void> ebbrt::AddressSpace::MapFixed(const Region& region) {

@@ -53,8 +53,20 @@ class AddressSpace {
   bool valid() const { return tree_.root().valid(); }
   Pfn root() const { return tree_.root(); }
   uint64_t owned_frames() const { return owned_frames_; }
-  // With those of the tables: what the limit is for.
-  uint64_t own_frames() const { return owned_frames_ + tree_.tables(); }
+  // With those of the tables, and what the kernel holds for the UC: what the
+  // limit is for.
+  uint64_t own_frames() const {
+    return owned_frames_ + tree_.tables() + file_frames_ + buffer_frames_;
+  }
+  bool HasRoom(uint64_t frames) const {
+    return own_frames() + frames <= frame_limit_;
+  }
+
+  // Pages of its files that nobody shares. False at the limit.
+  bool ChargeFile();
+  void DischargeFile();
+  // What its pipes and sockets hold.
+  void set_buffer_frames(uint64_t frames) { buffer_frames_ = frames; }
   size_t owned_tables() const { return tree_.OwnedTables(); }
   const Counters& counters() const { return counters_; }
   const RegionMap& regions() const { return regions_; }
@@ -148,6 +160,8 @@ class AddressSpace {
   Tree tree_;
   RegionMap regions_;
   uint64_t owned_frames_ = 0;
+  uint64_t file_frames_ = 0;
+  uint64_t buffer_frames_ = 0;
   uint64_t frame_limit_;
   Counters counters_;
 };

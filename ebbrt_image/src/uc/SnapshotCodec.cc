@@ -139,7 +139,7 @@ ebbrt::ThreadState TakeThread(ebbrt::StateCursor& in) {
 ebbrt::Result<uint64_t> ebbrt::snapshot_codec::EncodedSize(Snapshot& snapshot,
                                                            uint64_t limit) {
   const auto& state = snapshot.state();
-  if (state.files->FramesToClone() > kMaxPipeFrames)
+  if (state.files->BufferFrames() > kMaxPipeFrames)
     return Errno::kTooBig;
   auto size =
       kFixedSize + snapshot.memory().regions().regions().size() * kRegionSize +

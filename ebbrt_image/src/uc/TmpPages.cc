@@ -1,12 +1,19 @@
 #include "uc/TmpPages.h"
 
 #include "mm/KernelFrames.h"
+#include "uc/AddressSpace.h"
 
 void* ebbrt::TmpPages::AllocatePage() {
   if (PageAllocator::UncachedFrames() <= kKernelReserve)
     return nullptr;
+  if (payer_ && !payer_->ChargeFile())
+    return nullptr;
   auto pfn = page_allocator->Allocate();
-  return pfn.valid() ? ToPointer(pfn) : nullptr;
+  if (pfn.valid())
+    return ToPointer(pfn);
+  if (payer_)
+    payer_->DischargeFile();
+  return nullptr;
 }
 
 void ebbrt::TmpPages::SharePage(void* page) {
@@ -18,5 +25,7 @@ bool ebbrt::TmpPages::IsShared(const void* page) const {
 }
 
 void ebbrt::TmpPages::FreePage(void* page) {
+  if (payer_ && !IsShared(page))
+    payer_->DischargeFile();
   frames::Release(ToPfn(page));
 }

@@ -7,12 +7,21 @@
 
 namespace ebbrt {
 
+class AddressSpace;
+
 class TmpPages final : public PageSource {
  public:
+  // `payer` is the UC's memory, whose limit the pages count for; null for a
+  // prototype, which only shares.
+  explicit TmpPages(AddressSpace* payer) : payer_(payer) {}
+
   void* AllocatePage() override;
   void SharePage(void* page) override;
   bool IsShared(const void* page) const override;
   void FreePage(void* page) override;
+
+ private:
+  AddressSpace* payer_;
 };
 
 }  // namespace ebbrt

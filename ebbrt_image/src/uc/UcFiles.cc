@@ -52,14 +52,18 @@ class PrototypeReader final : public ebbrt::ConsoleReader {
 }  // namespace
 
 ebbrt::UcFiles::UcFiles(Limits limits)
-    : limits_(limits), descriptors_(static_cast<int>(limits.descriptors)),
+    : limits_(limits), pages_(nullptr),
+      descriptors_(static_cast<int>(limits.descriptors)),
       directory_(Place::InArchive(Archive::kRoot)) {}
 
-uint64_t ebbrt::UcFiles::FramesToClone() const {
+uint64_t ebbrt::UcFiles::BufferFrames() const {
   uint64_t frames = 0;
   descriptors_.ForEach([&frames](int, const Descriptor& descriptor) {
     if (descriptor.kind() != Descriptor::Kind::kPipe &&
         descriptor.kind() != Descriptor::Kind::kSocket)
+      return;
+    // A pipe counts where it is read.
+    if ((descriptor.flags() & abi::kOpenAccessMask) == abi::kOpenWriteOnly)
       return;
     auto held = descriptor.Available();
     if (held)
@@ -95,16 +99,18 @@ ebbrt::UcFiles::Load(std::span<const std::byte> bytes, const Archive& archive,
   return files;
 }
 
-ebbrt::UcFiles::UcFiles(const Archive& archive, Limits limits)
-    : limits_(limits),
+ebbrt::UcFiles::UcFiles(const Archive& archive, Limits limits,
+                        AddressSpace* payer)
+    : limits_(limits), pages_(payer),
       system_(MakeRef<FileSystem>(archive,
                                   MakeStorage(pages_, limits.tmp_pages),
                                   &FillRandom, kExecutable)),
       descriptors_(static_cast<int>(limits.descriptors)),
       directory_(system_->root()) {}
 
-ebbrt::UcFiles::UcFiles(const UcFiles& source, ConsoleFactory& consoles)
-    : limits_(source.limits_),
+ebbrt::UcFiles::UcFiles(const UcFiles& source, ConsoleFactory& consoles,
+                        AddressSpace* payer)
+    : limits_(source.limits_), pages_(payer),
       descriptors_(static_cast<int>(limits_.descriptors)),
       directory_(Place::InArchive(Archive::kRoot)), umask_(source.umask_) {
   CloneMap map(consoles);

@@ -23,15 +23,16 @@ class UcFiles {
     uint32_t descriptors;
   };
 
-  // No number is open yet.
-  UcFiles(const Archive& archive, Limits limits);
+  // No number is open yet. `payer` is what pages of files are charged to.
+  UcFiles(const Archive& archive, Limits limits, AddressSpace* payer);
   // The same state, with descriptors of its own. `source` is only read, so
   // cores may clone one prototype at the same time.
-  UcFiles(const UcFiles& source, ConsoleFactory& consoles);
+  UcFiles(const UcFiles& source, ConsoleFactory& consoles, AddressSpace* payer);
   UcFiles& operator=(const UcFiles&) = delete;
 
-  // How many frames the kernel takes for what pipes hold in a clone, at most.
-  uint64_t FramesToClone() const;
+  // How many frames the kernel takes for what pipes hold, here and in a clone,
+  // at most.
+  uint64_t BufferFrames() const;
 
   // A prototype as bytes (files/StateFormat.h) and back. The bytes may be
   // anything; the errors are those of StateReader.

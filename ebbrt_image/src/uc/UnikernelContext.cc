@@ -20,7 +20,7 @@ constexpr uint64_t kLeast = ebbrt::kKernelReserve / 2;
 
 bool FilesFit(const ebbrt::UcFiles& files) {
   return ebbrt::PageAllocator::UncachedFrames() >
-         ebbrt::kKernelReserve + files.FramesToClone();
+         ebbrt::kKernelReserve + files.BufferFrames();
 }
 
 // Whether there are `frames` beside what `threads` more will take for stacks.
@@ -67,7 +67,7 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
     : id_(id), limits_(limits), archive_(archive), observer_(observer),
       space_(limits.frames), consoles_(*this),
       channel_(MakeRef<Channel>(*this)),
-      files_(archive, {limits.tmp_pages, limits.descriptors}),
+      files_(archive, {limits.tmp_pages, limits.descriptors}, &space_),
       run_timer_(*this) {
   auto install = [this](int number, RefPtr<Descriptor> descriptor) {
     auto set = descriptors().Set(number, std::move(descriptor), false);
@@ -86,7 +86,7 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
     : id_(id), limits_(limits), archive_(archive), observer_(observer),
       origin_(std::move(origin)), space_(limits.frames, origin_->memory()),
       consoles_(*this), channel_(MakeRef<Channel>(*this)),
-      files_(*origin_->state().files, consoles_), deployed_(true),
+      files_(*origin_->state().files, consoles_, &space_), deployed_(true),
       run_timer_(*this) {
   const auto& state = origin_->state();
   break_start_ = state.break_start;
@@ -94,6 +94,7 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
   next_thread_id_ = state.next_thread_id;
   signals_ = state.signals;
   channel_->Inherit(state.ready, state.serving);
+  space_.set_buffer_frames(files_.BufferFrames());
   for (const auto& thread : state.threads) {
     threads_.PushBack(*new UcThread(*this, thread));
     ++thread_count_;
@@ -172,7 +173,7 @@ ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
   state.serving = serving_ || channel_->answers_original();
   state.signals = signals_;
   PrototypeConsoles prototypes;
-  state.files = std::make_unique<UcFiles>(files_, prototypes);
+  state.files = std::make_unique<UcFiles>(files_, prototypes, nullptr);
   auto memory = space_.Capture();
   if (!memory)
     return Errno::kNoMemory;
@@ -214,6 +215,11 @@ void ebbrt::UnikernelContext::RemoveThread(UcThread& thread) {
     End(EndKind::kExit, "all threads have ended");
   // Not from the stack of the thread that is going.
   event_manager->Spawn([this] { observer_.ContextEnded(*this); });
+}
+
+void ebbrt::UnikernelContext::DescriptorsChanged() {
+  space_.set_buffer_frames(files_.BufferFrames());
+  io_.WakeAll();
 }
 
 void ebbrt::UnikernelContext::BeginRequest(const FrameHeader& header) {

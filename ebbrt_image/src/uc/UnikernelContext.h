@@ -102,6 +102,8 @@ class UnikernelContext {
 
   // Where threads wait until some descriptor of this UC may be ready.
   WaitQueue& io() { return io_; }
+  // Bytes came or went, or some descriptor was closed.
+  void DescriptorsChanged();
   // Where threads wait for nothing but time.
   WaitQueue& sleepers() { return sleepers_; }
 
