@@ -24,9 +24,16 @@ void AbortInnermost(int number);
 void AbortOuter(int number);
 void BreakFramePointer();
 void FailWhilePrinting();
+void FreeTwice();
 }
 
 #define NEVER_INLINE [[gnu::noinline, gnu::noclone]]
+
+NEVER_INLINE void FreeTwice() {
+  auto pfn = page_allocator->Allocate();
+  page_allocator->Free(pfn);
+  page_allocator->Free(pfn);
+}
 
 NEVER_INLINE void DivideByZero() {
   asm volatile(
@@ -132,6 +139,7 @@ constexpr Choice kChoices[] = {
     {"abort", [] { AbortOuter(41); }},
     {"frame-pointer", BreakFramePointer},
     {"print", FailWhilePrinting},
+    {"free-twice", FreeTwice},
 };
 
 }  // namespace

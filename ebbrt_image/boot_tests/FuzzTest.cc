@@ -14,7 +14,7 @@ using namespace ebbrt::test;
 
 namespace {
 
-// Three boots of a test run make a million and more.
+// Three boots of a test run make a million and more (test_boot_images.py).
 constexpr uint64_t kCalls = 320000;
 constexpr unsigned kUcsPerCore = 16;
 constexpr unsigned kSnapshots = 8;
@@ -215,6 +215,7 @@ Totals Storm(uint64_t seed, uint64_t calls) {
     __atomic_add_fetch(&totals.ended, arena->ended(), __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals.deployed, arena->deployed(), __ATOMIC_RELAXED);
   });
+  kprintf("%lu random calls\n", totals.calls);
   totals.captured = shelf.puts();
   shelf.Clear();
   return totals;

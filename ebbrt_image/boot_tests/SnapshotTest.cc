@@ -157,7 +157,8 @@ void FaultsOfACopyAreExact() {
               counters.demand_zero, counters.file_fill, outcome.owned_frames);
       kassert(counters.snapshot_copy == 3);
       kassert(counters.native_copy == 2);
-      kassert(counters.ownership == 1);
+      kassert(counters.ownership == 0);
+      kassert(counters.protection == 1);
       kassert(counters.demand_zero == 2);
       kassert(counters.file_fill == 1);
       kassert(outcome.owned_frames == 7);

@@ -33,7 +33,7 @@ _start:
   movl $10, %eax                        // and back
   movl $3, %edx
   syscall
-  movq %rax, written                    // ownership
+  movq %rax, written                    // protection
   movl $SYS_EXIT_GROUP, %eax
   xorl %edi, %edi
   syscall

@@ -22,6 +22,7 @@ constexpr size_t kExceptionStackPages = 2;
 
 ebbrt::Cpu* cores[ebbrt::kMaxCores];
 unsigned core_count;
+bool smap;
 
 }  // namespace
 
@@ -31,6 +32,11 @@ unsigned ebbrt::cpu::IndexOrZero() {
 
 unsigned ebbrt::cpu::Count() {
   return core_count;
+}
+
+void ebbrt::cpu::ClearUserAccess() {
+  if (smap)
+    asm volatile("clac" : : : "cc");
 }
 
 ebbrt::Cpu& ebbrt::cpu::Get(unsigned index) {
@@ -66,7 +72,8 @@ void ebbrt::cpu::Init(unsigned index, uint32_t apic_id) {
     cr4 |= kCr4Umip;
   if (cpuid::HasSmep())
     cr4 |= kCr4Smep;
-  if (cpuid::HasSmap())
+  smap = cpuid::HasSmap();
+  if (smap)
     cr4 |= kCr4Smap;
   asm volatile("movq %0, %%cr4" : : "r"(cr4));
   asm volatile("fninit");

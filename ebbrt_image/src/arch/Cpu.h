@@ -50,6 +50,9 @@ unsigned IndexOrZero();
 
 // Number of cores that run, and one of them.
 unsigned Count();
+// Takes away what ring 3 may have set in RFLAGS.AC, with which the kernel would
+// be let at a UC's pages. SYSCALL does that by itself.
+void ClearUserAccess();
 Cpu& Get(unsigned index);
 
 // Gives the calling core its region, segments and control registers.

@@ -68,6 +68,7 @@ uint8_t ebbrt::idt::AllocateVector(MovableFunction<void()> handler) {
 
 extern "C" void HandleTrap(ebbrt::TrapFrame* frame) {
   using namespace ebbrt;
+  cpu::ClearUserAccess();
   // Whose trap it is: handling it may block, and then others run here.
   auto* thread = frame->from_user() ? &UcThread::Current() : nullptr;
   if (frame->vector < 32) {

@@ -10,7 +10,8 @@
 
 namespace ebbrt {
 
-enum class FrameState : uint8_t { kReserved, kFree, kUsed, kSlab };
+// kCached: free, in the cache of a core.
+enum class FrameState : uint8_t { kReserved, kFree, kUsed, kSlab, kCached };
 
 struct Frame {
   static constexpr uint32_t kNoLink = ~uint32_t{0};

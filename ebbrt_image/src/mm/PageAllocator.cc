@@ -102,6 +102,7 @@ ebbrt::Pfn ebbrt::PageAllocator::Allocate(unsigned order) {
   Pfn pfn;
   if (order == 0 && cached_ > 0) {
     pfn = cache_[--cached_];
+    frames::Get(pfn).state = FrameState::kUsed;
   } else {
     LockGuard guard(lock);
     pfn = buddy.Allocate(order);
@@ -113,6 +114,8 @@ ebbrt::Pfn ebbrt::PageAllocator::Allocate(unsigned order) {
 }
 
 void ebbrt::PageAllocator::Free(Pfn first, unsigned order) {
+  kbugon(frames::Get(first).state != FrameState::kUsed, "frame %lu freed twice",
+         first.number());
   std::memset(ToPointer(first), 0, kPageSize << order);
   frames::Get(first).references.store(0, std::memory_order_relaxed);
   if (order > 0) {
@@ -125,6 +128,7 @@ void ebbrt::PageAllocator::Free(Pfn first, unsigned order) {
     for (unsigned i = 0; i < kBatch; ++i)
       buddy.Free(cache_[--cached_], 0);
   }
+  frames::Get(first).state = FrameState::kCached;
   cache_[cached_++] = first;
 }
 

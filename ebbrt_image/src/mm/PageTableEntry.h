@@ -19,6 +19,8 @@ class PageTableEntry {
   static constexpr uint64_t kDirty = 1 << 6;
   static constexpr uint64_t kLarge = 1 << 7;
   static constexpr uint64_t kGlobal = 1 << 8;
+  // Ours, for the MMU ignores it: was writable before mprotect took that away.
+  static constexpr uint64_t kWithheld = 1 << 9;
   static constexpr uint64_t kNoExecute = uint64_t{1} << 63;
   static constexpr uint64_t kAddressMask = 0x000FFFFFFFFFF000;
 

@@ -47,6 +47,8 @@ void ebbrt::report::WriteContext(JsonWriter& json, UnikernelContext& uc) {
   json.Unsigned("file_fill", counters.file_fill);
   json.Unsigned("native_copy", counters.native_copy);
   json.Unsigned("snapshot_copy", counters.snapshot_copy);
+  json.Unsigned("ownership", counters.ownership);
+  json.Unsigned("protection", counters.protection);
   json.EndObject();
 }
 

@@ -114,6 +114,8 @@ ebbrt::Result<void> ebbrt::AddressSpace::Protect(uint64_t start, uint64_t end,
     return Errno::kNoMemory;
   auto changed = tree_.Change(start, end, [&](uint64_t, Entry& entry) {
     // Write access comes back by a fault, which knows who owns the page.
+    if (entry.writable())
+      entry.Set(Entry::kWithheld);
     entry.Clear(Entry::kWritable);
     if (protection.execute)
       entry.Clear(Entry::kNoExecute);
@@ -199,7 +201,8 @@ ebbrt::AddressSpace::HandleFault(uint64_t address, bool write, bool execute) {
     if (entry) {
       *entry = Entry(entry->pfn(),
                      FlagsOf(*region) |
-                         (entry->flags() & (Entry::kDirty | Entry::kWritable)));
+                         (entry->flags() & (Entry::kDirty | Entry::kWritable |
+                                            Entry::kWithheld)));
     }
   }
   // Tables may have been copied, even if memory ran short then: the core must
@@ -309,8 +312,10 @@ bool ebbrt::AddressSpace::fill(const Region& region, uint64_t page,
 bool ebbrt::AddressSpace::copy_on_write(Entry& entry) {
   auto old = entry.pfn();
   if (frames::References(old) == 1) {
+    ++(entry.flags() & Entry::kWithheld ? counters_.protection
+                                        : counters_.ownership);
     entry.Set(Entry::kWritable | Entry::kDirty);
-    ++counters_.ownership;
+    entry.Clear(Entry::kWithheld);
     return true;
   }
   auto pfn = allocate();
@@ -325,6 +330,7 @@ bool ebbrt::AddressSpace::copy_on_write(Entry& entry) {
   if (old != ToPfn(zero_page))
     std::memcpy(ToPointer(pfn), ToPointer(old), kPageSize);
   entry = Entry(pfn, entry.flags() | Entry::kWritable | Entry::kDirty);
+  entry.Clear(Entry::kWithheld);
   frames::Release(old);
   return true;
 }

@@ -30,6 +30,7 @@ class AddressSpace {
     uint64_t native_copy = 0;    // of a file's page or the zero page
     uint64_t snapshot_copy = 0;  // of a page borrowed from a snapshot
     uint64_t ownership = 0;      // the last borrower takes the page as it is
+    uint64_t protection = 0;     // what mprotect took away comes back
   };
 
   // At most `frame_limit` frames of its own. Check valid() afterwards.

@@ -104,7 +104,7 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
 bool ebbrt::UnikernelContext::HasRoomFor(const Snapshot& snapshot) {
   const auto& state = snapshot.state();
   return CanStart(state.threads.size(),
-                  kKernelReserve + state.files->FramesToClone());
+                  kKernelReserve + state.files->BufferFrames());
 }
 
 ebbrt::UnikernelContext::~UnikernelContext() {

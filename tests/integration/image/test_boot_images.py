@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -23,7 +24,11 @@ MEMORY_MIB = 128
 
 MUST_FAIL = "ExceptionTest"
 """The image whose every case ends the kernel; `test.case` on its command line picks one."""
-NAMES = sorted({path.stem for path in BOOT_TESTS.glob("*Test.cc")} - {MUST_FAIL})
+FUZZER = "FuzzTest"
+RANDOM_CALLS = 1_000_000
+"""How many random system calls the kernel must live through in a run of these tests."""
+NAMES = sorted({path.stem for path in BOOT_TESTS.glob("*Test.cc")} - {MUST_FAIL, FUZZER})
+MACHINES: list[tuple[Machine, int]] = [("microvm", 1), ("microvm", 4), ("q35", 4)]
 
 OUTPUT = {"UcTest": ["\nhello from ring 3\n"], "BacktraceTest": ["MarkedFunction+0x1\n"]}
 """What an image must say besides."""
@@ -40,6 +45,7 @@ REPORTS = {
     "abort": ["KERNEL ABORT", "the number is 42", "AbortInnermost", "AbortOuter+0x"],
     "frame-pointer": ["invalid opcode", "rbp ffffa00000000000", "BreakFramePointer+0x"],
     "print": ["page fault", "ebbrt::kprintf(char const*, ...)+0x", "FailWhilePrinting+0x"],
+    "free-twice": ["KERNEL ABORT", "freed twice", "PageAllocator::Free"],
 }
 """What the report of each case must name, in this order."""
 
@@ -67,7 +73,7 @@ def boot(
     return done.returncode, said
 
 
-@pytest.mark.parametrize(("machine", "cores"), [("microvm", 1), ("microvm", 4), ("q35", 4)])
+@pytest.mark.parametrize(("machine", "cores"), MACHINES)
 @pytest.mark.parametrize("name", NAMES)
 def test_boot(name: str, machine: Machine, cores: int) -> None:
     status, said = boot(name, machine, cores)
@@ -75,6 +81,19 @@ def test_boot(name: str, machine: Machine, cores: int) -> None:
     assert said.endswith("passed\n"), said
     for text in OUTPUT.get(name, []):
         assert text in said, f"{text!r} is not in what {name} said:\n{said}"
+
+
+def test_kernel_lives_through_random_calls() -> None:
+    calls = 0
+    for machine, cores in MACHINES:
+        status, said = boot(FUZZER, machine, cores)
+        assert status == PASSED, f"on {machine}, {cores} cores:\n{said}"
+        seed = re.search(r"^(test\.seed=\d+) ", said, re.MULTILINE)
+        counts = re.findall(r"^(\d+) random calls", said, re.MULTILINE)
+        assert seed is not None and len(counts) == 2, said
+        calls += sum(map(int, counts))
+        print(f"{machine}, {cores} cores, {seed[1]}: {' + '.join(counts)} calls")
+    assert calls >= RANDOM_CALLS
 
 
 @pytest.mark.parametrize("machine", ["microvm", "q35"])
