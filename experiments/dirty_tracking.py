@@ -15,11 +15,9 @@ import os
 import pathlib
 import re
 import struct
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +31,7 @@ from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
 from orchestrator.machines import accelerator
 from orchestrator.machines.command_line import Hardware
+from orchestrator.machines.guest_memory import memory_of
 from orchestrator.machines.machine import Machine
 from orchestrator.rehearsal import REHEARSAL, REHEARSALS
 from orchestrator.settings import Settings
@@ -54,8 +53,6 @@ SETTLED_S = 0.05
 MOST_STOPS = 100
 MOST_MIB = 2048
 """Up to here a physical address is an offset in memory's file on every machine type."""
-FIRMWARE: Final = slice(0xF0, 0x100)
-"""Frames that the firmware hides."""
 GENERATION = 1 << 32
 FUNCTIONS = tuple(each for each in WORKLOADS if each.name in ("nop", "echo", "imports"))
 
@@ -109,7 +106,6 @@ class Bench:
         borrowed: the base snapshot's frames.
         image: frames of the kernel's image.
         soft_dirty: whether the host's kernel marks written pages.
-        folder: for dumps of memory.
     """
 
     hardware: Hardware
@@ -118,7 +114,6 @@ class Bench:
     borrowed: Frames
     image: Frames
     soft_dirty: bool
-    folder: pathlib.Path
 
     async def measure(self, workload: Workload, number: int) -> Sample:
         """Import a function in a restored node and look at what that wrote, in all ways.
@@ -170,7 +165,7 @@ class Bench:
                 marked = np.flatnonzero(entries & host_pagemap.SOFT_DIRTY)
             sets[SOFT] = frozenset(marked.tolist())
         with _timed(times, BYTES):
-            memory = await self._dump(machine)
+            memory = await memory_of(machine)
             # By words: an eighth of the comparisons.
             words, original = memory.view(np.uint64), self._original().view(np.uint64)
             changed = np.flatnonzero((words != original).any(axis=1))
@@ -238,16 +233,6 @@ class Bench:
         )
         return own_pages(_answer(machine, "export the snapshot", reply.answer).payload)
 
-    async def _dump(self, machine: Machine) -> Memory:
-        """Have QEMU write out guest memory: shape (frames, 4096). The firmware shows as it was."""
-        dump = self.folder / "memory"
-        size = self.hardware.memory
-        await machine.execute("pmemsave", val=0, size=size, filename=str(dump))
-        memory = np.fromfile(dump, np.uint8).reshape(-1, PAGE_SIZE)
-        dump.unlink()
-        memory[FIRMWARE] = self._original()[FIRMWARE]
-        return memory
-
     def _original(self) -> Memory:
         return self.origin.ram.whole()
 
@@ -283,10 +268,7 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
         await asyncio.sleep(SETTLED_S)
         captured = await capture_full(node.machine)
     image = await asyncio.to_thread(settings.image.read_bytes)
-    with (
-        Origin(captured.blocks, captured.pages, captured.state) as origin,
-        tempfile.TemporaryDirectory(prefix="seuss-dirty-") as folder,
-    ):
+    with Origin(captured.blocks, captured.pages, captured.state) as origin:
         yield Bench(
             hardware,
             origin,
@@ -294,7 +276,6 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
             frozenset(borrowed) - {ZERO_FRAME},
             image_frames(image),
             host_pagemap.has_soft_dirty(),
-            pathlib.Path(folder),
         )
 
 

@@ -6,7 +6,6 @@ could be left behind or that somebody else could open.
 
 from __future__ import annotations
 
-import pathlib
 from dataclasses import dataclass
 
 from orchestrator.machines.accelerator import QEMU, Accelerator, cpu_model
@@ -79,7 +78,8 @@ class Wiring:
     `ram` is a file that guest memory starts from, mapped privately unless `ram_shared`; None gives
     anonymous memory. `region` is a file of `region_size` bytes that the guest sees, and cannot
     write, as memory right behind its own.
-    `incoming` is a socket that the machine's state will come from; None boots `kernel`.
+    `incoming` is a socket that the machine's state will come from; `kernel` is the ELF of a guest
+    that boots.
     """
 
     qmp: int
@@ -87,28 +87,29 @@ class Wiring:
     debug: int
     ram: int | None = None
     incoming: int | None = None
+    kernel: int | None = None
     ram_shared: bool = False
     region: int | None = None
     region_size: int = 0
 
     def descriptors(self) -> tuple[int, ...]:
         """Return all descriptors that must be inherited."""
-        every = (self.qmp, self.console, self.debug, self.ram, self.incoming, self.region)
-        return tuple(fd for fd in every if fd is not None)
+        needed = (self.qmp, self.console, self.debug)
+        optional = (self.ram, self.incoming, self.kernel, self.region)
+        return needed + tuple(fd for fd in optional if fd is not None)
 
 
 def command_line(
     hardware: Hardware,
     wiring: Wiring,
-    kernel: pathlib.Path | None = None,
     append: str = "",
     paused: bool = False,
 ) -> list[str]:
     """Return the command that starts QEMU.
 
-    `kernel` is the guest's ELF and `append` its command line; a machine that is restored needs
-    neither, because all they left in memory comes with the snapshot. `paused` keeps the guest from
-    running until `cont`.
+    `append` is the kernel's command line. A machine that is restored needs neither it nor a kernel:
+    all they left in memory comes with the snapshot. `paused` keeps the guest from running until
+    `cont`.
     """
     backend = f"id={RAM_BLOCK},size={hardware.memory}"
     if wiring.ram is None:
@@ -141,8 +142,8 @@ def command_line(
         *CONSOLE_BUS[hardware.machine],
         *("-device", "virtconsole,chardev=console"),
     ]
-    if kernel is not None:
-        command += ["-kernel", str(kernel)]
+    if wiring.kernel is not None:
+        command += ["-kernel", f"/proc/self/fd/{wiring.kernel}"]
         if append:
             command += ["-append", append]
     if wiring.incoming is not None:

@@ -20,8 +20,8 @@ from qemu.qmp.qmp_client import ExecuteError
 
 from orchestrator.errors import MachineError
 from orchestrator.machines.command_line import Hardware, Wiring, command_line
+from orchestrator.machines.confinement import Confinement, confine
 from orchestrator.machines.console import Console
-from orchestrator.machines.process import dying_with_this
 from orchestrator.machines.ram import RamFile
 from orchestrator.machines.shared_memory import SharedMemory
 
@@ -35,6 +35,8 @@ START_DEADLINE_S = 30.0
 ANSWER_DEADLINE_S = 30.0
 LOG_LIMIT = 64 * 1024
 """Bytes of the guest's debug console and of QEMU's own messages that are kept, each."""
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")
+"""All that QEMU gets of the orchestrator's environment, which may hold secrets."""
 
 # Without a handler of its own, qemu.qmp would print to stderr whenever a guest ends QEMU.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
@@ -239,6 +241,9 @@ class Machine:
 
     def _spawn(self) -> tuple[socket.socket, socket.socket]:
         """Start the process; return the host's end of QMP, and a copy of QEMU's of the console."""
+        region_size = 0 if self._region is None else self._region.size
+        confinement = confine(self.hardware, region_size)
+        self._cleanup.callback(confinement.release)
         with contextlib.ExitStack() as given:
             qmp, qmp_far = self._pair(given)
             debug, debug_far = self._pair(given)
@@ -254,12 +259,11 @@ class Machine:
                 ram=None if self._ram is None else self._ram.fd,
                 ram_shared=isinstance(self._ram, SharedMemory),
                 region=None if self._region is None else self._region.fd,
-                region_size=0 if self._region is None else self._region.size,
+                region_size=region_size,
                 incoming=None if incoming_far is None else incoming_far.fileno(),
+                kernel=self._open_kernel(given, confinement),
             )
-            self.command = command_line(
-                self.hardware, wiring, self._kernel, self._append, self.paused
-            )
+            self.command = command_line(self.hardware, wiring, self._append, self.paused)
             try:
                 self._process = subprocess.Popen(
                     self.command,
@@ -267,12 +271,19 @@ class Machine:
                     stdout=said_far.fileno(),
                     stderr=said_far.fileno(),
                     pass_fds=wiring.descriptors(),
-                    preexec_fn=dying_with_this(),
+                    cwd="/",
+                    env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+                    preexec_fn=confinement.entering(),
                 )
             except FileNotFoundError as error:
                 raise MachineError(
                     f"{self.command[0]} cannot be started ({error.strerror}). "
                     "Install Debian's qemu-system-x86.",
+                    command=self.command,
+                ) from error
+            except subprocess.SubprocessError as error:
+                raise MachineError(
+                    f"QEMU cannot be confined ({error}). Check this user's limits (ulimit -a).",
                     command=self.command,
                 ) from error
             far = console_far.dup()
@@ -291,6 +302,26 @@ class Machine:
         given.callback(far.close)
         near.setblocking(False)
         return near, far
+
+    def _open_kernel(self, given: contextlib.ExitStack, confinement: Confinement) -> int | None:
+        """Open the guest's image for QEMU, whose user may not see the folder it lies in."""
+        if self._kernel is None:
+            return None
+        try:
+            file = given.enter_context(self._kernel.open("rb"))
+        except OSError as error:
+            raise MachineError(
+                f"The kernel {self._kernel} cannot be opened ({error.strerror}). "
+                "Build it with seuss image build."
+            ) from error
+        facts = os.fstat(file.fileno())
+        if confinement.can_read(facts):
+            return file.fileno()
+        copy = os.memfd_create("seuss-kernel", os.MFD_CLOEXEC)
+        given.callback(os.close, copy)
+        while os.sendfile(copy, file.fileno(), None, facts.st_size):
+            pass
+        return copy
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """Reap the process as soon as it ends, and tell those who wait for that."""

@@ -9,14 +9,9 @@ import pathlib
 import re
 import struct
 
-import numpy as np
-import numpy.typing as npt
-
 from orchestrator.machines.machine import Machine
-from snapshot_store.pageset import PAGE_SIZE
 
 ANSWER_DEADLINE_S = 30.0
-FIRMWARE = slice(0xF0, 0x100)
 
 
 async def obey(
@@ -32,22 +27,6 @@ async def obey(
             answer += piece
     result, obeyed = struct.unpack("<II", answer)
     return result, obeyed
-
-
-async def memory_of(machine: Machine, folder: pathlib.Path) -> npt.NDArray[np.uint8]:
-    """Have QEMU itself write out guest memory; return it in pages, shape (n, 4096).
-
-    The firmware shows in the last 64 KiB below 1 MiB and hides the RAM there; those pages are
-    returned as zero, which is what that RAM holds.
-    """
-    dump = folder / "memory"
-    size = machine.hardware.memory
-    await machine.execute("pmemsave", val=0, size=size, filename=str(dump))
-    pages = np.fromfile(dump, np.uint8).reshape(-1, PAGE_SIZE)
-    dump.unlink()
-    pages[FIRMWARE] = 0
-    assert len(pages) == size // PAGE_SIZE
-    return pages
 
 
 def children() -> set[int]:

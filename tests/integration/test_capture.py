@@ -10,13 +10,14 @@ import pytest
 
 from orchestrator.errors import RestoreError
 from orchestrator.machines.command_line import Hardware
+from orchestrator.machines.guest_memory import memory_of
 from orchestrator.machines.machine import Machine
 from orchestrator.vm import capture
 from orchestrator.vm.capture import Captured, HeldCapture, capture_full, resume
 from orchestrator.vm.migration_stream import split_state
 from orchestrator.vm.restore import NO_PAGES, Origin, complete, prepare
 from snapshot_store.pageset import PAGE_SIZE, PageSet
-from tests.integration.guests import holdings, memory_of, obey
+from tests.integration.guests import holdings, obey
 
 FIRST = 1024
 """First page the guest is told to use: at 4 MiB, above its own image."""
@@ -40,7 +41,7 @@ async def base(
         _, obeyed = await obey(machine, "s", 0, FIRST, 300)
         assert obeyed == 2
         captured = await capture_full(machine)
-        truth = await memory_of(machine, tmp_path)
+        truth = await memory_of(machine)
         content = np.flatnonzero(truth.any(axis=1))
         guest = captured.pages.numbers < len(truth)
         assert captured.fallback is None
@@ -75,7 +76,7 @@ async def test_delta_is_the_byte_difference(
 ) -> None:
     async with origin.machine(hardware, paused=True) as machine:
         await restore(machine, origin)
-        before = await memory_of(machine, tmp_path)
+        before = await memory_of(machine)
         numbers = np.arange(len(before), dtype=np.uint64)
         assert (origin.contents(numbers) == before).all()
         held = HeldCapture(machine, origin)
@@ -88,7 +89,7 @@ async def test_delta_is_the_byte_difference(
         last = len(before) - 3
         await obey(machine, "w", 5, last, 3)  # the end of memory, where the first pass stopped
         captured = await held.collect()
-        after = await memory_of(machine, tmp_path)
+        after = await memory_of(machine)
         differing = np.flatnonzero((before != after).any(axis=1))
         assert set(range(9000, 9120)) | {last, last + 1, last + 2} <= set(differing.tolist())
         assert captured.fallback is None
@@ -98,7 +99,7 @@ async def test_delta_is_the_byte_difference(
         goes_on = await obey(machine, "s", 0, FIRST, 300), await obey(machine, "s", 0, 9000, 120)
     async with origin.machine(hardware, paused=True) as machine:
         await restore(machine, origin, captured.pages, captured.state)
-        assert (await memory_of(machine, tmp_path) == after).all()
+        assert (await memory_of(machine) == after).all()
     async with origin.machine(hardware) as machine:
         await restore(machine, origin, captured.pages, captured.state)
         again = await obey(machine, "s", 0, FIRST, 300), await obey(machine, "s", 0, 9000, 120)
@@ -132,7 +133,7 @@ async def test_without_content_to_hold_back_the_delta_is_as_exact(
         await resume(machine)
         await obey(machine, "w", 9, 9000, 3)
         captured = await held.collect()
-        after = await memory_of(machine, tmp_path)
+        after = await memory_of(machine)
     assert captured.fallback == held.flaw
     before = origin.contents(np.arange(len(after), dtype=np.uint64))
     differing = np.flatnonzero((before != after).any(axis=1))

@@ -13,13 +13,14 @@ import pytest
 
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
+from orchestrator.machines.guest_memory import memory_of
 from orchestrator.paths import Path
 from orchestrator.settings import Settings
 from orchestrator.vm.dispatcher import VmDispatcher
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.node import VmNode
 from orchestrator.vm.pool import make_armed
-from tests.integration.guests import holdings, memory_of
+from tests.integration.guests import holdings
 
 WARM_CALLS = 1000
 CLONES = """
@@ -122,13 +123,13 @@ async def test_delta_is_the_byte_difference_of_memory(
         ready = await make_armed(base.origin, node.hardware, None)
         try:
             assert ready.held is not None and ready.held.flaw is None
-            before = await memory_of(ready.machine, tmp_path)
+            before = await memory_of(ready.machine)
             await ready.machine.execute("cont")
             instance = Instance(ready.machine)
             await instance.synchronise()
             assert await instance.load(function(code), 30.0) is None
             captured = await ready.held.collect()
-            after = await memory_of(ready.machine, tmp_path)
+            after = await memory_of(ready.machine)
         finally:
             await ready.close()
         differing = np.flatnonzero((before != after).any(axis=1))

@@ -52,16 +52,13 @@ async def test_errors_tell_command_status_and_last_words(
         with pytest.raises(MachineError, match="guest ended with failure") as caught:
             await machine.execute("query-status")
     assert "obedient" in caught.value.log_tail
-    assert str(test_guest) in caught.value.command
+    assert "-kernel" in caught.value.command
 
 
-async def test_kernel_that_is_none_is_named_by_qemu(
-    hardware: Hardware, tmp_path: pathlib.Path
-) -> None:
+async def test_kernel_that_is_none_is_named(hardware: Hardware, tmp_path: pathlib.Path) -> None:
     before = holdings()
-    with pytest.raises(MachineError, match="did not start") as caught:
+    with pytest.raises(MachineError, match=r"missing\.elf cannot be opened"):
         await Machine(hardware, kernel=tmp_path / "missing.elf").start()
-    assert "missing.elf" in caught.value.log_tail
     assert holdings() == before
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from dataclasses import replace
 
 import pytest
@@ -23,12 +22,12 @@ def option(command: list[str], name: str) -> str:
 @pytest.mark.parametrize("machine", ["microvm", "q35"])
 def test_hardware_is_named(machine: Machine) -> None:
     hardware = Hardware(TCG, machine, memory_mib=96, cores=3)
-    command = command_line(hardware, WIRING, pathlib.Path("guest.elf"), "quiet")
+    command = command_line(hardware, replace(WIRING, kernel=6), "quiet")
     assert option(command, "-M").split(",")[0] == machine
     assert option(command, "-m") == "96M"
     assert option(command, "-smp") == "3"
     assert option(command, "-accel") == "tcg"
-    assert option(command, "-kernel") == "guest.elf"
+    assert option(command, "-kernel") == "/proc/self/fd/6"
     assert option(command, "-append") == "quiet"
     assert f"size={96 << 20}" in option(command, "-object")
     assert "spawn=deny" in option(command, "-sandbox")
@@ -47,7 +46,7 @@ def test_machine_to_restore_needs_no_kernel_and_writes_no_file() -> None:
 
 def test_node_shares_its_memory_and_sees_the_region_behind_it() -> None:
     wiring = replace(WIRING, ram=6, ram_shared=True, region=7, region_size=64 << 20)
-    command = command_line(HARDWARE, wiring, pathlib.Path("guest.elf"))
+    command = command_line(HARDWARE, wiring)
     backends = [word for word in command if word.startswith("memory-backend-file")]
     assert "id=ram" in backends[0] and "share=on,mem-path=/proc/self/fd/6" in backends[0]
     assert "share=on,readonly=on,mem-path=/proc/self/fd/7" in backends[1]
