@@ -72,3 +72,7 @@ class NodeError(OrchestratorError):
 
 class MicroError(OrchestratorError):
     """The workers of the isolation language cannot be built, started or reached."""
+
+
+class DebuggerError(OrchestratorError):
+    """A debugger's command cannot be understood, or cannot be carried out on this machine."""

@@ -13,6 +13,7 @@ from orchestrator.cli.image import image
 from orchestrator.cli.invoke import invoke
 from orchestrator.cli.micro import micro
 from orchestrator.cli.nodes import node
+from orchestrator.cli.qmp import qmp
 from orchestrator.cli.snapshots import snapshots
 from orchestrator.errors import FunctionFileError, SettingsError
 from snapshot_store.errors import HasChildrenError, SeussError, UnknownSnapshotError
@@ -107,5 +108,5 @@ def main() -> None:
     """
 
 
-for command in (doctor, image, invoke, node, snapshots, micro):
+for command in (doctor, image, invoke, node, qmp, snapshots, micro):
     main.add_command(command)

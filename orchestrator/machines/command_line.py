@@ -79,7 +79,7 @@ class Wiring:
     anonymous memory. `region` is a file of `region_size` bytes that the guest sees, and cannot
     write, as memory right behind its own.
     `incoming` is a socket that the machine's state will come from; `kernel` is the ELF of a guest
-    that boots.
+    that boots. `monitor` is a listening socket for a debugger's QMP.
     """
 
     qmp: int
@@ -88,6 +88,7 @@ class Wiring:
     ram: int | None = None
     incoming: int | None = None
     kernel: int | None = None
+    monitor: int | None = None
     ram_shared: bool = False
     region: int | None = None
     region_size: int = 0
@@ -95,7 +96,7 @@ class Wiring:
     def descriptors(self) -> tuple[int, ...]:
         """Return all descriptors that must be inherited."""
         needed = (self.qmp, self.console, self.debug)
-        optional = (self.ram, self.incoming, self.kernel, self.region)
+        optional = (self.ram, self.incoming, self.kernel, self.monitor, self.region)
         return needed + tuple(fd for fd in optional if fd is not None)
 
 
@@ -142,6 +143,11 @@ def command_line(
         *CONSOLE_BUS[hardware.machine],
         *("-device", "virtconsole,chardev=console"),
     ]
+    if wiring.monitor is not None:
+        command += [
+            *("-chardev", f"socket,id=monitor,fd={wiring.monitor},server=on,wait=off"),
+            *("-mon", "chardev=monitor,mode=control"),
+        ]
     if wiring.kernel is not None:
         command += ["-kernel", f"/proc/self/fd/{wiring.kernel}"]
         if append:

@@ -57,6 +57,7 @@ class Machine:
         append: the kernel's command line.
         incoming: whether the machine waits for a migration stream on `stream`.
         paused: whether it waits for `cont` before it runs.
+        monitor: listening socket on which a debugger can reach QMP; the caller's.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Machine:
         append: str = "",
         incoming: bool = False,
         paused: bool = False,
+        monitor: socket.socket | None = None,
     ) -> None:
         self.hardware = hardware
         self.command: list[str] = []
@@ -80,6 +82,7 @@ class Machine:
         self._append = append
         self._incoming = incoming
         self.paused = paused
+        self._monitor = monitor
         self._qmp = QMPClient()
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = asyncio.Event()
@@ -258,10 +261,11 @@ class Machine:
                 debug=debug_far.fileno(),
                 ram=None if self._ram is None else self._ram.fd,
                 ram_shared=isinstance(self._ram, SharedMemory),
-                region=None if self._region is None else self._region.fd,
+                region=None if self._region is None else _read_only(self._region, given),
                 region_size=region_size,
                 incoming=None if incoming_far is None else incoming_far.fileno(),
                 kernel=self._open_kernel(given, confinement),
+                monitor=None if self._monitor is None else self._monitor.fileno(),
             )
             self.command = command_line(self.hardware, wiring, self._append, self.paused)
             try:
@@ -341,6 +345,14 @@ class Machine:
             self._ended.set()
 
         loop.add_reader(descriptor, reap)
+
+
+def _read_only(region: SharedMemory, given: contextlib.ExitStack) -> int:
+    """Return a descriptor that a machine can only read by: other machines trust the region."""
+    os.fchmod(region.fd, 0o644)
+    descriptor = os.open(f"/proc/self/fd/{region.fd}", os.O_RDONLY | os.O_CLOEXEC)
+    given.callback(os.close, descriptor)
+    return descriptor
 
 
 class _LogTail:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -102,6 +103,16 @@ class NodeClient:
         """Return the daemon's account of itself and its node."""
         status: dict[str, Any] = (await self._ask({"do": "status"}, STATUS_DEADLINE_S))["status"]
         return status
+
+    async def image(self) -> tuple[pathlib.Path, list[int]]:
+        """Return the image the node runs, and its `image_mark` when it was started."""
+        told = await self._ask({"do": "image"}, STATUS_DEADLINE_S)
+        return pathlib.Path(told["image"]), told["image_mark"]
+
+    async def contexts(self) -> dict[str, Any]:
+        """Return the kernel's list of its contexts and snapshots."""
+        told: dict[str, Any] = (await self._ask({"do": "contexts"}, STATUS_DEADLINE_S))["contexts"]
+        return told
 
     async def stop(self) -> None:
         """End the node and wait until its daemon is gone."""

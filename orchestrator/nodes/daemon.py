@@ -14,9 +14,10 @@ import logging
 import os
 import pathlib
 import signal
+import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -120,6 +121,10 @@ class Daemon:
                 return {"invocation": await self._invoke(request)}
             if what == "status":
                 return {"status": await self._status()}
+            if what == "image":  # answered even while the guest is stopped
+                return {"image": str(self._settings.image), "image_mark": self._mark}
+            if what == "contexts":
+                return {"contexts": await (await self._dispatcher.life()).node.list()}
             if what == "stop":
                 self._stop_asked = True
                 return {"stopping": True}
@@ -160,13 +165,27 @@ def tell(ready: int, line: Mapping[str, Any]) -> None:
         pipe.write(json.dumps(dict(line)) + "\n")
 
 
+@contextlib.contextmanager
+def _monitor(where: NodePlace) -> Iterator[socket.socket]:
+    """Make the socket on which the node's machine, and any that replaces it, listens for QMP."""
+    where.monitor.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.bind(str(where.monitor))
+        try:
+            monitor.listen(1)
+            yield monitor
+        finally:
+            where.monitor.unlink(missing_ok=True)
+
+
 async def _run(name: str, settings: Settings, ready: int) -> None:
     where = place(name)
     lock = where.take()
     try:
-        async with UcDispatcher(settings) as dispatcher:
-            await dispatcher.ensure_base()
-            await Daemon(where, dispatcher, settings).serve(ready)
+        with _monitor(where) as monitor:
+            async with UcDispatcher(settings, monitor) as dispatcher:
+                await dispatcher.ensure_base()
+                await Daemon(where, dispatcher, settings).serve(ready)
     finally:
         os.close(lock)
 

@@ -30,6 +30,11 @@ class NodePlace:
         return self.folder / f"{self.name}.sock"
 
     @property
+    def monitor(self) -> pathlib.Path:
+        """Where the node's QEMU listens for a debugger."""
+        return self.folder / f"{self.name}.qmp"
+
+    @property
     def lock(self) -> pathlib.Path:
         """What the daemon holds."""
         return self.folder / f"{self.name}.lock"

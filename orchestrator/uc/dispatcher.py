@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -47,10 +48,12 @@ class UcDispatcher:
 
     Args:
         settings: image, store, hardware.
+        monitor: listening socket on which a debugger can reach the node's machine.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, monitor: socket.socket | None = None) -> None:
         self.settings = settings
+        self._monitor = monitor
         self.hardware: Hardware
         self._store: SnapshotStore
         self._stored: StoredContexts
@@ -211,6 +214,7 @@ class UcDispatcher:
             self.settings.image,
             self._region,
             lambda context: started[0].idle.forget(context) if started else None,
+            self._monitor,
         )
         await node.start()
         try:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import socket
 import struct
 import time
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class UcNode:
         image: the guest's ELF.
         region: memory that snapshots come in through, shared with other nodes.
         ended: called with a UC's number when it ended while it served nothing.
+        monitor: listening socket on which a debugger can reach the machine.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class UcNode:
         image: pathlib.Path,
         region: SharedRegion | None = None,
         ended: Callable[[int], None] | None = None,
+        monitor: socket.socket | None = None,
     ) -> None:
         self.hardware = hardware
         self.memory = SharedMemory(hardware.memory)
@@ -95,6 +98,7 @@ class UcNode:
             kernel=image,
             region=None if region is None else region.memory,
             append=" ".join(words),
+            monitor=monitor,
         )
         self._tell_ended = ended
         self._mux: Multiplexer

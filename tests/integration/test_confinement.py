@@ -12,6 +12,7 @@ from orchestrator.machines import confinement
 from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.confinement import OTHER_THREADS, USERS, confine
 from orchestrator.machines.machine import Machine
+from orchestrator.machines.shared_memory import SharedMemory
 from tests.integration.guests import holdings, obey
 
 as_root = pytest.mark.skipif(
@@ -136,6 +137,22 @@ async def test_without_roots_powers_the_rest_still_holds(
         told = status(machine)
         assert told["Uid"].split() == [str(os.getuid())] * 4
         assert told["NoNewPrivs"] == "1" and told["Seccomp"] == "2"
+
+
+def writable(machine: Machine, name: str) -> list[bool]:
+    """Whether a machine may write by its descriptors of the file of that name."""
+    process = pathlib.Path(f"/proc/{machine.pid}")
+    found = [each for each in (process / "fd").iterdir() if name in str(each.readlink())]
+    flags = [(process / "fdinfo" / each.name).read_text().split()[3] for each in found]
+    return [int(word, 8) & os.O_ACCMODE != os.O_RDONLY for word in flags]
+
+
+async def test_shared_region_can_only_be_read(hardware: Hardware, test_guest: pathlib.Path) -> None:
+    with SharedMemory(1 << 20, "seuss-region") as region:
+        async with Machine(hardware, kernel=test_guest, region=region) as machine:
+            assert (await obey(machine, "p"))[1] == 1
+            allowed = writable(machine, "seuss-region")
+            assert allowed and not any(allowed)
 
 
 async def test_environment_keeps_its_secrets(
