@@ -15,8 +15,8 @@ from orchestrator.debugger.call_frames import CallFrames
 from orchestrator.debugger.shell import DebugShell
 from orchestrator.debugger.symbols import SymbolTable
 from orchestrator.errors import DebuggerError
+from orchestrator.image import image_mark
 from orchestrator.nodes.client import NodeClient
-from orchestrator.nodes.daemon import image_mark
 from orchestrator.nodes.places import DEFAULT_NAME, NodePlace, place
 from orchestrator.settings import default_image
 
