@@ -21,10 +21,9 @@ from experiments.own_stores import own_stores
 from experiments.peers import linux_process
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 from experiments.workloads import NOP, WORKLOADS, Workload
-from orchestrator.cli.options import MEMORY_MIB
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
-from orchestrator.settings import Settings
+from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.vm.dispatcher import VmDispatcher
 from snapshot_store import Level, SnapshotStore
@@ -160,7 +159,7 @@ async def _nodes(settings: Settings, stores: pathlib.Path) -> AsyncIterator[dict
             own = replace(settings, ao=ao, store=stores / ("ao" if ao else "no-ao"))
             nodes["vm", ao] = _Node(own, await stack.enter_async_context(VmDispatcher(own)))
         own = replace(settings, ao=True, store=stores / "uc", isolation="uc")
-        own = replace(own, memory_mib=max(settings.memory_mib, MEMORY_MIB["uc"]))
+        own = replace(own, memory_mib=max(settings.memory_mib, DEFAULT_MEMORY_MIB["uc"]))
         nodes["uc", True] = _Node(own, await stack.enter_async_context(UcDispatcher(own)))
         yield nodes
 

@@ -30,6 +30,53 @@ class FunctionFileError(OrchestratorError):
         self.fault = fault
 
 
+class DeploymentError(OrchestratorError):
+    """A function cannot be deployed as it was asked for."""
+
+
+class AlreadyDeployedError(DeploymentError):
+    """A function of that name is there, and was not to be replaced."""
+
+
+class UnknownInvocationError(OrchestratorError):
+    """The log has no invocation of that id."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(
+            f"No invocation {id[:80]!r} is in the log, which keeps the newest. "
+            "seuss logs shows them."
+        )
+
+
+class UnknownFunctionError(OrchestratorError):
+    """No function of that name is deployed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"No function {name[:80]!r} is deployed. Deploy it with seuss deploy FILE --name NAME; "
+            "seuss functions list shows those there are."
+        )
+
+
+class BusyError(OrchestratorError):
+    """As many invocations run and wait as may; `retry_s` is a guess at when one more fits."""
+
+    def __init__(self, running: int, waiting: int, retry_s: int) -> None:
+        super().__init__(
+            f"{running} invocations run and {waiting} wait: no more are taken now. "
+            f"Try again in {retry_s} s."
+        )
+        self.retry_s = retry_s
+
+
+class GatewayError(OrchestratorError):
+    """The HTTP gateway cannot be started."""
+
+
+class DatabaseError(OrchestratorError):
+    """The platform's own file cannot be read or written."""
+
+
 class ImageError(OrchestratorError):
     """The guest image is missing or is no image."""
 

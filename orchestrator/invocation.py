@@ -66,9 +66,10 @@ class Invocation:
     stdout_truncated: bool = False
     stderr_truncated: bool = False
     snapshot: str | None = None
-    """The snapshot it started from or, when cold, the function's own; that may still be on its way
-    to the disk. In isolation uc None until the function's is stored: its id is made of its pages,
-    and these are read out of the node in a pause after the answer."""
+    """The snapshot it started from or, when cold, the function's own: that may still be on its way
+    to the disk, and is None if the answer was ready before its name. In isolation uc None until the
+    function's is stored: its id is made of its pages, and these are read out of the node in a pause
+    after the answer."""
     pooled: bool = False
     isolation: Isolation = "vm"
 

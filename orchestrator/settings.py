@@ -19,6 +19,9 @@ MAX_CORES = 16
 
 MIN_MEMORY_MIB = 64
 
+DEFAULT_MEMORY_MIB: dict[Isolation, int] = {"vm": 128, "uc": 512, "language": 64}
+"""Memory when none is asked for: a node holds many contexts."""
+
 MAX_TIMEOUT_S = 24 * 3600
 """The wire format carries a limit in 32 bits of milliseconds; a day is far below that."""
 

@@ -9,19 +9,36 @@ from importlib.metadata import entry_points, version
 import click
 
 from orchestrator.cli.doctor import doctor
+from orchestrator.cli.functions import deploy, functions
 from orchestrator.cli.image import image
 from orchestrator.cli.invoke import invoke
+from orchestrator.cli.logs import logs
 from orchestrator.cli.micro import micro
 from orchestrator.cli.nodes import node
 from orchestrator.cli.qmp import qmp
+from orchestrator.cli.serve import serve
 from orchestrator.cli.snapshots import snapshots
-from orchestrator.errors import FunctionFileError, SettingsError
+from orchestrator.errors import (
+    DeploymentError,
+    FunctionFileError,
+    SettingsError,
+    UnknownFunctionError,
+    UnknownInvocationError,
+)
 from snapshot_store.errors import HasChildrenError, SeussError, UnknownSnapshotError
 
 PLUGIN_GROUP = "seuss.commands"
 """Entry points of this group are further commands; so `experiments` needs no import from here."""
 
-MISTAKES = (FunctionFileError, SettingsError, UnknownSnapshotError, HasChildrenError)
+MISTAKES = (
+    FunctionFileError,
+    SettingsError,
+    DeploymentError,
+    UnknownFunctionError,
+    UnknownInvocationError,
+    UnknownSnapshotError,
+    HasChildrenError,
+)
 """Errors that only the user can mend; all others are the platform's."""
 
 EXIT_USAGE = 2
@@ -89,6 +106,8 @@ def main() -> None:
       seuss image build                         build the guest image
       seuss invoke hello.py --arg '{"n": 1}'    first call: cold; later calls: warm
       seuss snapshots tree                      what has been captured
+      seuss deploy hello.py                     keep it under the name hello: seuss invoke hello
+      seuss serve                               answer it by HTTP, with a page at port 8080
 
     \b
     Exit status:
@@ -104,9 +123,16 @@ def main() -> None:
     Environment:
       SEUSS_IMAGE    the guest image, instead of build/ebbrt-python.elf of the checkout
       SEUSS_STORE    the snapshot store, instead of seuss in $XDG_DATA_HOME (~/.local/share)
+      SEUSS_TOKEN    the token of `seuss serve`, instead of --token-file
       SEUSS_RUNTIME  folder of running nodes, instead of seuss in $XDG_RUNTIME_DIR
     """
 
 
-for command in (doctor, image, invoke, node, qmp, snapshots, micro):
+COMMANDS = (
+    *(doctor, image, invoke, deploy, functions, logs, serve),
+    *(node, qmp, snapshots, micro),
+)
+"""In the order of a first session."""
+
+for command in COMMANDS:
     main.add_command(command)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import statistics
 import sys
+import time
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from orchestrator.cli import progress
+from orchestrator.cli.functions import deployed_names
 from orchestrator.cli.options import settings_options
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
@@ -22,7 +28,11 @@ from orchestrator.micro.function import RustFunction
 from orchestrator.micro.settings import MicroSettings, usual_cores
 from orchestrator.nodes.client import NodeClient, running_node
 from orchestrator.paths import Path
-from orchestrator.settings import Settings, checked_timeout
+from orchestrator.platform import registry
+from orchestrator.platform.database import Database
+from orchestrator.platform.log import Entry, Log
+from orchestrator.platform.registry import Registry
+from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings, checked_timeout
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.vm.dispatcher import VmDispatcher
 
@@ -47,8 +57,16 @@ def json_object(context: click.Context, param: click.Parameter, value: str) -> d
     return parsed
 
 
+def _files_and_names(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Complete a deployed function's name or, as the shell does, a file's."""
+    names = [CompletionItem(name) for name in deployed_names(context, parameter, begun)]
+    return names or [CompletionItem(begun, type="file")]
+
+
 @click.command(short_help="Call a function.")
-@click.argument("file", type=click.Path(path_type=pathlib.Path))
+@click.argument("target", metavar="FILE|NAME", shell_complete=_files_and_names)
 @click.option(
     "--arg",
     "arguments",
@@ -68,8 +86,8 @@ def json_object(context: click.Context, param: click.Parameter, value: str) -> d
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
-    default=Settings.timeout_s,
-    show_default=True,
+    default=None,
+    show_default=f"{Settings.timeout_s:g}, or what NAME was deployed with",
     metavar="S",
     help="Seconds that one invocation may run.",
 )
@@ -85,16 +103,16 @@ def json_object(context: click.Context, param: click.Parameter, value: str) -> d
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per invocation, one a line.")
 @settings_options
 def invoke(
-    file: pathlib.Path,
+    target: str,
     arguments: dict[str, Any],
     path: str,
-    timeout: float,
+    timeout: float | None,
     main: str,
     repeat: int,
     as_json: bool,
     settings: Settings,
 ) -> None:
-    """Call the function in FILE: a .py file, or a .zip with __main__.py.
+    """Call the function in FILE (.py, or .zip with __main__.py), or the one deployed as NAME.
 
     With --isolation language FILE is a .rs file, as `seuss micro build` takes it; --memory is then
     the heap of one call, and of the paths there are cold (load the library) and warm.
@@ -116,17 +134,62 @@ def invoke(
     where the path has no such phase), pooled, snapshot, accelerator. With --isolation uc, snapshot
     is null until the function's is stored, which is after the first answer.
 
+    A NAME runs with the isolation, memory and limit that it was deployed with unless options say
+    otherwise, and its invocations go into the log (seuss logs).
+
     The exit status is 1 if any invocation gave an error; the others are made all the same.
     """
-    checked_timeout(timeout)
-    call = Call(arguments, Path(path), timeout, repeat, as_json)
-    if settings.isolation == "language":
+    if not _is_file(target):
+        with Database(settings.store) as database:
+            deployed = Registry(database).get(target)
+        settings = _as_deployed(settings, deployed.entry)
+        timeout = deployed.entry.timeout_s if timeout is None else timeout
+    limit = checked_timeout(Settings.timeout_s if timeout is None else timeout)
+    call = Call(arguments, Path(path), limit, repeat, as_json)
+    if not _is_file(target):
+        try:
+            progress.run(_on_unikernels(settings, deployed.deployment.function, call))
+        finally:
+            _log(settings, deployed.entry, call)
+    elif settings.isolation == "language":
         workers = MicroSettings(usual_cores(), arena_mib=settings.memory_mib)
-        ok = progress.run(call.make(MicroDispatcher(workers), RustFunction.from_file(file)))
+        function = RustFunction.from_file(pathlib.Path(target))
+        progress.run(call.make(MicroDispatcher(workers), function))
     else:
-        ok = progress.run(_on_unikernels(settings, Function.from_file(file, main), call))
-    if not ok:
+        python = Function.from_file(pathlib.Path(target), main)
+        progress.run(_on_unikernels(settings, python, call))
+    if not all(invocation.ok for _, invocation in call.made):
         sys.exit(1)
+
+
+def _is_file(target: str) -> bool:
+    path = pathlib.Path(target)
+    return path.suffix.lower() in (".py", ".zip", ".rs") or os.sep in target or path.is_file()
+
+
+def _as_deployed(settings: Settings, entry: registry.Entry) -> Settings:
+    """Return settings with what the function was deployed with, where no option says otherwise."""
+    source = click.get_current_context().get_parameter_source
+    isolation, memory_mib = settings.isolation, settings.memory_mib
+    if source("isolation") is ParameterSource.DEFAULT:
+        isolation = entry.isolation
+    if source("memory") is ParameterSource.DEFAULT:
+        memory_mib = DEFAULT_MEMORY_MIB[isolation]
+        if isolation == entry.isolation:
+            memory_mib = entry.memory_mib or memory_mib
+    return replace(settings, isolation=isolation, memory_mib=memory_mib)
+
+
+def _log(settings: Settings, entry: registry.Entry, call: Call) -> None:
+    """Have the platform's log hold the calls that were made."""
+    if call.made:
+        with Database(settings.store) as database:
+            Log(database).append(
+                [
+                    Entry.of(uuid.uuid4().hex, when, entry, invocation)
+                    for when, invocation in call.made
+                ]
+            )
 
 
 F = TypeVar("F", Function, RustFunction, contravariant=True)
@@ -159,13 +222,13 @@ class Call:
     timeout_s: float
     repeat: int
     as_json: bool
+    made: list[tuple[float, Invocation]] = field(default_factory=list)
+    """When each was begun (Unix seconds), and what came of it."""
 
     async def make(
         self, dispatcher: AbstractAsyncContextManager[Dispatcher[F]], function: F, pool: int = 0
-    ) -> bool:
-        """Invoke, show each outcome, and return whether all gave a result."""
-        latencies: list[float] = []
-        failed = 0
+    ) -> None:
+        """Invoke, show each outcome, and note it in `made`."""
         name = function.name
         async with dispatcher as orchestrator:
             if self.path is not Path.BOOTED:
@@ -178,27 +241,26 @@ class Call:
                     start = await orchestrator.starting_point(function)
                 # Calls one after another outrun the pool; a caller's pauses would let it fill.
                 await orchestrator.prepare(pool, start)
+                when = time.time()
                 async with progress.activity(f"invoking {name}"):
                     invocation = await orchestrator.invoke(
                         function, self.arguments, self.path, self.timeout_s
                     )
-                latencies.append(invocation.latency_ms)
-                failed += not invocation.ok
+                self.made.append((when, invocation))
                 bar.close()
                 _show(invocation, self.as_json)
                 if self.repeat > 1:
-                    bar.show(len(latencies))
+                    bar.show(len(self.made))
             bar.close()
         if self.repeat > 1 and not self.as_json:
-            _summarise(latencies, failed)
-        return not failed
+            _summarise([invocation for _, invocation in self.made])
 
 
-async def _on_unikernels(settings: Settings, function: Function, call: Call) -> bool:
+async def _on_unikernels(settings: Settings, function: Function, call: Call) -> None:
     # Calls come one after another: more machines would only be made beside them, not for them.
     pool = min(settings.pool_size, 1)
     dispatcher = await _dispatcher(replace(settings, pool_size=pool))
-    return await call.make(dispatcher, function, pool)
+    await call.make(dispatcher, function, pool)
 
 
 async def _dispatcher(settings: Settings) -> VmDispatcher | UcDispatcher | NodeClient:
@@ -245,7 +307,9 @@ def _time_line(invocation: Invocation) -> str:
     return line
 
 
-def _summarise(latencies: Sequence[float], failed: int) -> None:
+def _summarise(made: Sequence[Invocation]) -> None:
+    latencies = [invocation.latency_ms for invocation in made]
+    failed = sum(not invocation.ok for invocation in made)
     click.echo(
         f"{len(latencies)} invocations, {failed} failed; ms: min {min(latencies):.1f}, "
         f"median {statistics.median(latencies):.1f}, max {max(latencies):.1f}",

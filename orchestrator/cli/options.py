@@ -9,7 +9,14 @@ from typing import Any, get_args
 
 import click
 
-from orchestrator.settings import Accelerator, Isolation, Machine, Settings, default_image
+from orchestrator.settings import (
+    DEFAULT_MEMORY_MIB,
+    Accelerator,
+    Isolation,
+    Machine,
+    Settings,
+    default_image,
+)
 from snapshot_store import default_root
 
 Command = Callable[..., Any]
@@ -21,13 +28,6 @@ store_option = click.option(
     show_default="$SEUSS_STORE, or seuss in $XDG_DATA_HOME",
     help="Folder of the snapshot store; made when missing.",
 )
-
-MEMORY_MIB: dict[Isolation, int] = {
-    "vm": Settings.memory_mib,
-    "uc": 512,
-    "language": 64,
-}
-"""Memory when none is asked for: a node holds many contexts."""
 
 _ISOLATION = click.option(
     "--isolation",
@@ -57,7 +57,7 @@ _SETTINGS = [
         "--memory",
         type=int,
         default=None,
-        show_default=", ".join(f"{mib} for {name}" for name, mib in MEMORY_MIB.items()),
+        show_default=", ".join(f"{mib} for {name}" for name, mib in DEFAULT_MEMORY_MIB.items()),
         metavar="MIB",
         help="The guest's memory in MiB.",
     ),
@@ -117,7 +117,7 @@ def node_options(command: Command) -> Command:
             isolation=isolation,
             accelerator=accelerator,
             machine=machine,
-            memory_mib=MEMORY_MIB[isolation] if memory is None else memory,
+            memory_mib=DEFAULT_MEMORY_MIB[isolation] if memory is None else memory,
             cores=cores,
             pool_size=pool,
             ao=not no_ao,

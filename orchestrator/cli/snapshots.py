@@ -6,7 +6,7 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,7 @@ import click
 
 from orchestrator.cli import progress
 from orchestrator.cli.options import store_option
+from orchestrator.cli.table import columns
 from orchestrator.image import image_digest
 from orchestrator.settings import default_image
 from snapshot_store import (
@@ -66,7 +67,7 @@ def list_(as_json: bool, store: pathlib.Path) -> None:
         )
         for manifest in manifests
     ]
-    for line in _columns(rows):
+    for line in columns(rows):
         click.echo(line)
 
 
@@ -122,7 +123,7 @@ def show(snapshot: str, as_json: bool, store: pathlib.Path) -> None:
         *((f"fact {name}", value) for name, value in sorted(manifest.facts.items())),
         *((f"block {block.name}", f"{block.size / 2**20:g} MiB") for block in manifest.blocks),
     ]
-    for line in _columns(rows):
+    for line in columns(rows):
         click.echo(line)
 
 
@@ -251,9 +252,3 @@ def _as_json(manifest: Manifest) -> dict[str, Any]:
 
 def _when(created: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(created))
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(map(str.ljust, row, widths)).rstrip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +34,7 @@ from snapshot_store import (
 logger = logging.getLogger(__name__)
 
 MOST_UNSTORED = 8
-"""Snapshots on their way to the disk; a cold call that would add one more waits for the first."""
+"""Snapshots on their way to the disk; with so many, a cold call waits before it begins."""
 
 
 class VmDispatcher:
@@ -51,7 +51,10 @@ class VmDispatcher:
         self._node = VmNode(settings)
         self._tails = Tails()
         self._unstored: set[asyncio.Task[None]] = set()
-        self._naming: set[asyncio.Task[str | None]] = set()
+        self._naming: dict[asyncio.Task[str | None], str] = {}
+        """Function of each capture that has no name yet."""
+        self._making: dict[str, asyncio.Event] = {}
+        """Functions that a first call imports; set once that is captured, or failed."""
 
     async def __aenter__(self) -> Self:
         await self._node.__aenter__()
@@ -80,6 +83,7 @@ class VmDispatcher:
     async def starting_point(self, function: Function) -> Path:
         """Return the path that `auto` would take now, warm or cold, as far as is known."""
         base = await self._node.base()
+        await self._named(function)
         if self._tails.get(function.id) is None:
             found = await asyncio.to_thread(self._node.find_function, base, function)
             return Path.COLD if found is None else Path.WARM
@@ -131,13 +135,20 @@ class VmDispatcher:
         base = await self._node.base()
         with self._node.traffic.request():
             watch = Stopwatch()
-            tail = None if path is Path.COLD else await self._find_tail(base, function)
-            if tail is None and path is Path.WARM:
+            if path is Path.COLD:
+                return await self._cold(base, function, args, limit, watch)
+            tail = await self._settled_tail(base, function)
+            if tail is not None:
+                return await self._warm(base, tail, args, limit, watch)
+            if path is Path.AUTO:
+                with self._first(function):
+                    return await self._cold(base, function, args, limit, watch)
+            with self._first(function):
                 first = await self._cold(base, function, None, limit, watch)
-                if first.error is not None:
-                    return replace(first, path=Path.WARM)
-                watch = Stopwatch()
-                tail = await self._find_tail(base, function)
+            if first.error is not None:
+                return replace(first, path=Path.WARM)
+            watch = Stopwatch()
+            tail = await self._settled_tail(base, function)
             if tail is None:
                 return await self._cold(base, function, args, limit, watch)
             return await self._warm(base, tail, args, limit, watch)
@@ -174,6 +185,8 @@ class VmDispatcher:
         watch: Stopwatch,
     ) -> Invocation:
         """Import, capture, and run with `args`; None leaves the run out."""
+        while len(self._unstored) >= MOST_UNSTORED:
+            await asyncio.wait(self._unstored, return_when=asyncio.FIRST_COMPLETED)
         looking = watch.lap()
 
         async def wake(ready: ReadyMachine) -> None:
@@ -196,15 +209,17 @@ class VmDispatcher:
             await resume(machine)
             # What the capture is called is worked out while the function runs.
             naming = asyncio.create_task(self._name(base, captured, function))
-            self._naming.add(naming)
-            naming.add_done_callback(self._naming.discard)
+            self._naming[naming] = function.id
+            naming.add_done_callback(self._naming.pop)
+            if function.id in self._making:
+                self._making[function.id].set()
             phases = replace(phases, capture=watch.lap())
             outcome: dict[str, Any] | InvocationError = {}
             if args is not None:
                 outcome = await instance.invoke(args, limit_s)
                 phases = replace(phases, run=watch.lap())
-            snapshot = await asyncio.shield(naming)
-            phases = replace(phases, capture=(phases.capture or 0.0) + watch.lap())
+            # The answer is ready; it waits for no name.
+            snapshot = naming.result() if naming.done() else None
             return self._answer(Path.COLD, watch, phases, instance, outcome, snapshot, pooled)
 
     async def _warm(
@@ -281,6 +296,37 @@ class VmDispatcher:
             finally:
                 self._node.retire(ready)
 
+    async def _settled_tail(self, base: Base, function: Function) -> Tail | None:
+        """Return the function's tail, after the import that makes it if one is under way.
+
+        Nothing is awaited between the last look and a return of None, so that the caller can be
+        the first who imports.
+        """
+        tail = await self._find_tail(base, function)
+        if tail is None and function.id in self._making:
+            # Whoever waited for one that failed does not wait for the next.
+            await self._making[function.id].wait()
+        if tail is None:
+            await self._named(function)
+        return tail or self._tails.get(function.id)
+
+    async def _named(self, function: Function) -> None:
+        """Wait until what was captured of a function can be looked for."""
+        under_way = [task for task, name in self._naming.items() if name == function.id]
+        if under_way:
+            await asyncio.wait(under_way)
+
+    @contextlib.contextmanager
+    def _first(self, function: Function) -> Iterator[None]:
+        """Have other calls of the function wait for this one's import."""
+        mine = self._making.setdefault(function.id, asyncio.Event())
+        try:
+            yield
+        finally:
+            mine.set()
+            if self._making.get(function.id) is mine:
+                del self._making[function.id]
+
     async def _find_tail(self, base: Base, function: Function) -> Tail | None:
         """Return the function's snapshot ready to be sent, from memory or from the store."""
         tail = self._tails.get(function.id)
@@ -317,7 +363,9 @@ class VmDispatcher:
             if self._tails.get(function.id) is None:  # no other call came first
                 self._tails.keep(function.id, tail)
                 if plan is not None:
-                    await self._have_stored(plan, function)
+                    storing = asyncio.create_task(self._stored(plan, function))
+                    self._unstored.add(storing)
+                    storing.add_done_callback(self._unstored.discard)
                 return tail.snapshot
         kept = self._tails.get(function.id)
         return None if kept is None else kept.snapshot
@@ -330,14 +378,6 @@ class VmDispatcher:
             return stored, None
         plan = self._node.plan_function(base, captured, function)
         return Tail(plan.id, base.origin.tail(captured.pages, captured.state)), plan
-
-    async def _have_stored(self, plan: Plan, function: Function) -> None:
-        """Have a snapshot stored in the background; waits if too many are under way."""
-        while len(self._unstored) >= MOST_UNSTORED:
-            await asyncio.wait(self._unstored, return_when=asyncio.FIRST_COMPLETED)
-        storing = asyncio.create_task(self._stored(plan, function))
-        self._unstored.add(storing)
-        storing.add_done_callback(self._unstored.discard)
 
     async def _stored(self, plan: Plan, function: Function) -> None:
         try:

@@ -1,0 +1,1 @@
+"""The platform by HTTP: functions, invocations, metrics and a page for people."""

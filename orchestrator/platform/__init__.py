@@ -1,0 +1,1 @@
+"""Functions deployed by name, and their invocations: registry, log, admission, policies."""

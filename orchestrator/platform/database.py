@@ -1,0 +1,137 @@
+"""The platform's SQLite file in the store's folder; used by several processes at once."""
+
+from __future__ import annotations
+
+import pathlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from orchestrator.errors import DatabaseError
+
+FILE_NAME: Final = "platform.db"
+VERSION: Final = 1
+BUSY_S: Final = 10.0
+"""How long a write waits for another process's."""
+
+_SCHEMA: Final = (
+    "CREATE TABLE functions (serial INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, "
+    "version INTEGER NOT NULL, id TEXT NOT NULL, runtime TEXT NOT NULL, format TEXT NOT NULL, "
+    "main TEXT NOT NULL, isolation TEXT NOT NULL, timeout_s REAL NOT NULL, memory_mib INTEGER, "
+    "size INTEGER NOT NULL, created REAL NOT NULL, changed REAL NOT NULL, code BLOB NOT NULL)",
+    "CREATE TABLE invocations (serial INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, "
+    "time REAL NOT NULL, function TEXT NOT NULL, size INTEGER NOT NULL, record TEXT NOT NULL)",
+    "CREATE INDEX by_function ON invocations (function, serial)",
+    "CREATE TABLE uses (snapshot TEXT PRIMARY KEY, count REAL NOT NULL, last REAL NOT NULL) "
+    "WITHOUT ROWID",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+Rows = list[tuple[Any, ...]]
+Result = TypeVar("Result")
+
+
+class Database:
+    """Connections to the file, made when missing; a context manager, usable by several threads.
+
+    Reading has a connection of its own, so that a writer that waits for the disk holds no reader
+    up.
+
+    Args:
+        folder: the store's.
+
+    Raises:
+        DatabaseError: the file cannot be made, or is none of this version.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.path = folder / FILE_NAME
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+        with self._reported("open"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._writer = self._connect()
+            try:
+                self._prepare()
+                self._reader = self._connect()
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._writing, self._reading:
+            self._reader.close()
+            self._writer.close()
+
+    def read(self, query: str, values: Sequence[object] = ()) -> Rows:
+        """Return the rows of a query. Raises DatabaseError."""
+        with self._reported("read"), self._reading:
+            return self._reader.execute(query, values).fetchall()
+
+    def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do `work` in one transaction. Raises DatabaseError, and what `work` raises."""
+        with self._reported("write"), self._writing, _transaction(self._writer):
+            return work(self._writer)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # What is lost when the machine's power fails is the last moment's, never the rest.
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self) -> None:
+        self.path.chmod(0o600)
+        with _transaction(self._writer):
+            (version,) = self._writer.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _SCHEMA:
+                    self._writer.execute(statement)
+            elif version != VERSION:
+                raise DatabaseError(
+                    f"{self.path} is of version {version}, this program writes {VERSION}. Use the "
+                    "program that made it, or move the file away and deploy again."
+                )
+
+    @contextmanager
+    def _reported(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise DatabaseError(
+                f"Cannot {doing} {self.path}: {error}. Check its folder's space and owner; if the "
+                "file is damaged, move it away and deploy the functions again."
+            ) from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,151 @@
+"""Clients that send too much, too slowly, or nonsense; each is refused, and others are served."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT
+from orchestrator.gateway.gateway import Gateway
+from orchestrator.gateway.metrics import Metrics
+from orchestrator.platform.platform import Platform
+from tests.unit.orchestrator.platform.fakes import until
+
+HEAD = b"POST /functions/echo/invoke HTTP/1.1\r\nHost: localhost\r\n"
+
+
+async def sent(gateway: Gateway, data: bytes) -> bytes:
+    """Send bytes on a connection of their own; return all that comes until it is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    try:
+        writer.write(data)
+        await writer.drain()
+        async with asyncio.timeout(20):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def served(client: aiohttp.ClientSession) -> bool:
+    async with client.post("/functions/echo/invoke", json={"n": 1}) as answer:
+        return answer.status == 200
+
+
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize(
+    ("method", "path", "limit"),
+    [
+        ("POST", "/functions/echo/invoke", ARGUMENTS_LIMIT),
+        ("PUT", "/functions/f", FUNCTION_LIMIT),
+        ("POST", "/api/v1/namespaces/_/actions/echo?blocking=true", ARGUMENTS_LIMIT),
+    ],
+)
+async def test_too_large_a_body(
+    client: aiohttp.ClientSession, method: str, path: str, limit: int, said: bool
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(limit // 65536 + 2):
+            yield b" " * 65536
+
+    body = b" " * (limit + 1) if said else pieces()
+    try:
+        async with client.request(method, path, data=body) as answer:
+            assert answer.status == 413
+            assert f"at most {limit} bytes" in await answer.text()
+    except aiohttp.ClientConnectionError:
+        pass  # it was closed while the client still sent
+    assert await served(client)
+
+
+async def test_bodies_that_are_too_much_together(client: aiohttp.ClientSession) -> None:
+    async def large() -> int:
+        try:
+            async with client.put("/functions/f", data=b" " * FUNCTION_LIMIT) as answer:
+                return answer.status
+        except aiohttp.ClientConnectionError:
+            return 503
+
+    statuses = await asyncio.gather(*(large() for _ in range(4)))
+    assert set(statuses) <= {400, 503}
+    assert await served(client)
+
+
+async def test_a_body_that_comes_too_slowly(
+    gateway: Gateway, client: aiohttp.ClientSession
+) -> None:
+    answer = await sent(gateway, HEAD + b"Content-Length: 10\r\n\r\n{")
+    assert b" 408 " in answer and b"did not come within" in answer
+    assert await served(client)
+
+
+@pytest.mark.parametrize("data", [b"", b"POST", HEAD, HEAD + b"X: " + b"y" * 100])
+async def test_a_head_that_never_ends(
+    gateway: Gateway, client: aiohttp.ClientSession, data: bytes
+) -> None:
+    assert await sent(gateway, data) == b""
+    assert await served(client)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        HEAD + b"X: " + b"y" * 100_000 + b"\r\n\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http(
+    gateway: Gateway, client: aiohttp.ClientSession, data: bytes
+) -> None:
+    answer = await sent(gateway, data)
+    assert b" 200 " not in answer.partition(b"\r\n")[0]
+    assert await served(client)
+
+
+async def test_noise(gateway: Gateway, client: aiohttp.ClientSession) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    noise = random.Random(seed)
+    for _ in range(20):
+        data = bytearray(HEAD + b"Content-Length: 2\r\nConnection: close\r\n\r\n{}")
+        for _ in range(noise.randrange(1, 8)):
+            data[noise.randrange(len(data))] = noise.randrange(256)
+        await sent(gateway, bytes(data))
+    assert await served(client)
+
+
+async def test_more_connections_than_may_be(
+    gateway: Gateway, client: aiohttp.ClientSession
+) -> None:
+    opened = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(4)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+    writer.close()
+    for _, each in opened:
+        each.close()
+    while True:
+        try:
+            assert await served(client)
+            break
+        except (aiohttp.ClientConnectionError, AssertionError):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_does_not_read(platform: Platform, metrics: Metrics) -> None:
+    async with Gateway(platform, metrics, port=0, idle_s=5.0, send_s=0.3) as gateway:
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1024)
+        body = b'{"print": "' + b"x" * (4 << 20) + b'"}'
+        writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        await until(lambda: b'status="499"' in metrics.text())
+        writer.close()
