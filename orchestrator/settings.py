@@ -53,6 +53,12 @@ class Settings:
     """Anticipatory optimisation before the base snapshot is taken."""
     timeout_s: float = 60.0
     """How long one invocation may run, in seconds."""
+    hot_per_function: int = 8
+    """Idle contexts kept of one function (isolation uc)."""
+    hot_total: int = 512
+    """Idle contexts kept in all."""
+    hot_idle_s: float = 600.0
+    """Seconds after which an unused idle context is ended."""
 
     def __post_init__(self) -> None:
         if self.accelerator not in get_args(Accelerator):
@@ -74,6 +80,11 @@ class Settings:
             raise SettingsError(
                 f"A pool of {self.pool_size} machines cannot be. Give 0 (no pool) or more."
             )
+        for name in ("hot_per_function", "hot_total", "hot_idle_s"):
+            if not getattr(self, name) >= 0:
+                raise SettingsError(
+                    f"{name} of {getattr(self, name)} cannot be. Give 0 (keep none) or more."
+                )
         checked_timeout(self.timeout_s)
 
 

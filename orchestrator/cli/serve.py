@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import sys
+from dataclasses import replace
 
 import click
 
@@ -74,6 +75,30 @@ TOKEN_VARIABLE = "SEUSS_TOKEN"
     metavar="MIB",
     help="Snapshots kept on disk; beyond that the least useful go.",
 )
+@click.option(
+    "--hot-per-function",
+    type=int,
+    default=Settings.hot_per_function,
+    show_default=True,
+    metavar="N",
+    help="Idle contexts kept of one function.",
+)
+@click.option(
+    "--hot-total",
+    type=int,
+    default=Settings.hot_total,
+    show_default=True,
+    metavar="N",
+    help="Idle contexts kept in all.",
+)
+@click.option(
+    "--hot-idle",
+    type=float,
+    default=Settings.hot_idle_s,
+    show_default=True,
+    metavar="S",
+    help="Seconds after which an unused idle context is ended.",
+)
 @node_options
 def serve(
     host: str,
@@ -84,6 +109,9 @@ def serve(
     machines: int | None,
     queue: int,
     snapshot_budget: int,
+    hot_per_function: int,
+    hot_total: int,
+    hot_idle: float,
     settings: Settings,
 ) -> None:
     """Serve the deployed functions by HTTP until Ctrl-C or SIGTERM.
@@ -107,6 +135,12 @@ def serve(
         queue=queue,
         snapshot_budget=snapshot_budget * MIB,
         **({} if machines is None else {"machines": machines}),
+    )
+    settings = replace(
+        settings,
+        hot_per_function=hot_per_function,
+        hot_total=hot_total,
+        hot_idle_s=hot_idle,
     )
     token = _token(token_file)
     handler = logging.StreamHandler(sys.stderr)

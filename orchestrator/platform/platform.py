@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
+from orchestrator.errors import ImageError
+from orchestrator.image import image_digest
 from orchestrator.invocation import Invocation, InvocationError, Phases
 from orchestrator.paths import Path
 from orchestrator.platform.admission import Admission, Turn
+from orchestrator.platform.budget import Budget, Uses
 from orchestrator.platform.database import Database
 from orchestrator.platform.dispatchers import Dispatchers, Make, make_dispatcher
 from orchestrator.platform.log import Entry, Log
@@ -29,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 FLUSH_S: Final = 0.25
 """How long a log entry may wait for company before it is written."""
+BUDGET_S: Final = 2.0
+"""How often the snapshots' budget is looked after, while there are invocations."""
 MOST_UNWRITTEN: Final = 4096
 """Log entries that may wait for the disk; the oldest are lost beyond that."""
 
@@ -88,6 +93,9 @@ class Platform:
         self._listener = listener
         self._unwritten: deque[Entry] = deque(maxlen=MOST_UNWRITTEN)
         self._writing = asyncio.Lock()
+        self._uses: Uses
+        self._used = asyncio.Event()
+        """Set when a snapshot was used, and so perhaps taken, since the budget was looked after."""
         self._detached: set[asyncio.Task[Outcome]] = set()
         self._stack = AsyncExitStack()
 
@@ -96,10 +104,11 @@ class Platform:
             database = stack.enter_context(Database(self.settings.store))
             self.registry, self.log = Registry(database), Log(database)
             self.store = stack.enter_context(SnapshotStore(self.settings.store))
+            self._uses = Uses(database)
             stack.push_async_callback(self.write_log)
             await stack.enter_async_context(self.dispatchers)
-            writer = asyncio.create_task(self._keep_log_written())
-            stack.push_async_callback(_cancelled, writer)
+            for chore in (self._keep_log_written(), self._keep_budget()):
+                stack.push_async_callback(_cancelled, asyncio.create_task(chore))
             stack.push_async_callback(self._end_detached)
             self._stack = stack.pop_all()
         return self
@@ -180,6 +189,16 @@ class Platform:
             except SeussError as error:
                 logger.warning("%d invocations are not logged: %s", len(entries), error)
 
+    async def keep_budget(self) -> tuple[str, ...]:
+        """Delete the snapshots that are beyond the budget; return their ids. Raises SeussError."""
+        await asyncio.to_thread(self._uses.write)
+        try:
+            image = await asyncio.to_thread(image_digest, self.settings.image)
+        except ImageError:
+            image = None  # nothing was started, so no base is known to be another image's
+        budget = Budget(self.store, self._uses, self.policies.snapshot_budget, image)
+        return await asyncio.to_thread(budget.keep)
+
     async def _run(
         self,
         id: str,
@@ -210,6 +229,9 @@ class Platform:
 
     def _note(self, entry: Entry) -> None:
         self._unwritten.append(entry)
+        if entry.invocation.snapshot is not None:
+            self._uses.note(entry.invocation.snapshot)
+            self._used.set()
         if self._listener is not None:
             self._listener(entry)
 
@@ -228,6 +250,17 @@ class Platform:
         while True:
             await asyncio.sleep(FLUSH_S)
             await self.write_log()
+
+    async def _keep_budget(self) -> None:
+        while True:
+            await self._used.wait()
+            self._used.clear()
+            try:
+                for gone in await self.keep_budget():
+                    logger.info("snapshot %s went: the budget is spent", gone)
+            except SeussError as error:
+                logger.warning("the snapshots' budget is not kept: %s", error)
+            await asyncio.sleep(BUDGET_S)
 
 
 def _unanswered(path: Path, took_ms: float, error: BaseException) -> Invocation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
@@ -13,11 +14,16 @@ class IdleContexts:
     Args:
         per_function: most UCs kept of one function.
         in_all: most UCs kept.
+        clock: seconds from whenever.
     """
 
-    def __init__(self, per_function: int, in_all: int) -> None:
+    def __init__(
+        self, per_function: int, in_all: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._per_function = per_function
         self._in_all = in_all
+        self._clock = clock
+        self._since: dict[int, float] = {}
         self._functions: OrderedDict[int, str] = OrderedDict()
         self._contexts: dict[str, deque[int]] = {}
 
@@ -27,6 +33,7 @@ class IdleContexts:
     def add(self, function: str, context: int) -> list[int]:
         """Keep a UC; return those to be ended for it, which may be itself."""
         self._functions[context] = function
+        self._since[context] = self._clock()
         self._contexts.setdefault(function, deque()).append(context)
         surplus = []
         while len(self._contexts.get(function, ())) > self._per_function:
@@ -57,10 +64,23 @@ class IdleContexts:
         function = self._functions.pop(context, None)
         if function is None:
             return
+        del self._since[context]
         kept = self._contexts[function]
         kept.remove(context)
         if not kept:
             del self._contexts[function]
+
+    def longest(self) -> float:
+        """Return the seconds that the UC unused longest has been unused; 0 without any."""
+        oldest = next(iter(self._functions), None)
+        return 0.0 if oldest is None else self._clock() - self._since[oldest]
+
+    def pop_unused(self, seconds: float) -> list[int]:
+        """Return the UCs that were unused for so long; they are no longer kept."""
+        unused: list[int] = []
+        while self._functions and self.longest() >= seconds:
+            unused += self.pop_oldest(1)
+        return unused
 
     def pop_oldest(self, count: int) -> list[int]:
         """Return up to `count` UCs that were unused longest; they are no longer kept."""

@@ -218,7 +218,7 @@ class UcDispatcher:
         )
         await node.start()
         try:
-            started.append(await Life.begin(node, self._stored, self.settings.ao))
+            started.append(await Life.begin(node, self._stored, self.settings))
         except BaseException:
             await node.close()
             raise

@@ -14,6 +14,7 @@ from orchestrator.function import Function
 from orchestrator.image import BOOT_DEADLINE_S
 from orchestrator.invocation import InvocationError
 from orchestrator.rehearsal import REHEARSAL, REHEARSALS
+from orchestrator.settings import Settings
 from orchestrator.traffic import Traffic
 from orchestrator.uc.cache import FunctionSnapshots, IdleContexts
 from orchestrator.uc.multiplexer import Reply
@@ -24,8 +25,8 @@ from snapshot_store import PAGE_SIZE, Level, Manifest, SeussError, Snapshot
 
 logger = logging.getLogger(__name__)
 
-IDLE_PER_FUNCTION = 8
-IDLE_IN_ALL = 512
+UNUSED_PAUSE_S = 0.05
+"""Least time between two looks for idle UCs that nobody uses."""
 FREED_AT_ONCE = 8
 """Share of the idle UCs (one in this many) that is ended when memory is short."""
 CHECK_PAUSE_S = 0.05
@@ -46,7 +47,7 @@ class Life:
     then forgets function snapshots, the least recently used first.
     """
 
-    def __init__(self, node: UcNode, stored: StoredContexts) -> None:
+    def __init__(self, node: UcNode, stored: StoredContexts, settings: Settings) -> None:
         self.node = node
         self.known: dict[str, Manifest] = {}
         """Functions' snapshots in the store, by function."""
@@ -59,7 +60,9 @@ class Life:
         """Requests under way: snapshots are stored between them."""
         self.base = 0
         """The base snapshot's number inside the node."""
-        self.idle = IdleContexts(IDLE_PER_FUNCTION, IDLE_IN_ALL)
+        self.idle = IdleContexts(settings.hot_per_function, settings.hot_total)
+        self._idle_s = settings.hot_idle_s
+        self._ending: asyncio.Task[None] | None = None
         self.snapshots = FunctionSnapshots()
         self.importing: dict[str, asyncio.Event] = {}
         """Functions being imported by a first call; set once their snapshot can be looked for."""
@@ -70,9 +73,9 @@ class Life:
         self._next_return = 0.0
 
     @classmethod
-    async def begin(cls, node: UcNode, stored: StoredContexts, ao: bool) -> Self:
+    async def begin(cls, node: UcNode, stored: StoredContexts, settings: Settings) -> Self:
         """Take the base snapshot in a started node, from the store or new. Raises SeussError."""
-        life = cls(node, stored)
+        life, ao = cls(node, stored, settings), settings.ao
         if not await life._restore_base():
             await life._take_base(ao)
         if ao:
@@ -112,8 +115,9 @@ class Life:
     async def close(self) -> None:
         """Store what is not stored yet, and end the node."""
         await self.flush()
-        if self._look is not None:
-            self._look.cancel()
+        for background in (self._look, self._ending):
+            if background is not None:
+                background.cancel()
         await self.node.close()
 
     async def flush(self) -> None:
@@ -125,6 +129,8 @@ class Life:
         """Keep a UC that has served a request for the function's next one."""
         for surplus in self.idle.add(function, context):
             self.node.end_soon(surplus)
+        if self._ending is None or self._ending.done():
+            self._ending = asyncio.create_task(self._end_unused())
         self.look_after_memory()
 
     def keep_captured(self, function: Function, number: int) -> None:
@@ -192,6 +198,13 @@ class Life:
             logger.info("memory is short: a function's snapshot was forgotten")
             await asyncio.gather(*(self._evict(snapshot) for snapshot in snapshots))
         return bool(snapshots)
+
+    async def _end_unused(self) -> None:
+        """End idle UCs as they become unused for too long, while there are any."""
+        while len(self.idle) and self.node.alive:
+            await asyncio.sleep(max(UNUSED_PAUSE_S, self._idle_s - self.idle.longest()))
+            for context in self.idle.pop_unused(self._idle_s):
+                self.node.end_soon(context)
 
     async def _store_function(self, function: Function, number: int) -> None:
         try:

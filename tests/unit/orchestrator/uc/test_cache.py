@@ -36,6 +36,19 @@ def test_a_context_that_ended_is_not_kept() -> None:
     assert idle.take("f") is None and len(idle) == 0
 
 
+def test_those_unused_for_long_go() -> None:
+    now = [0.0]
+    idle = IdleContexts(per_function=3, in_all=9, clock=lambda: now[0])
+    assert idle.longest() == 0.0
+    for context in (1, 2, 3):
+        idle.add("f", context)
+        now[0] += 10
+    idle.add("g", idle.take("f") or 0)
+    assert idle.longest() == 30
+    assert idle.pop_unused(20) == [1, 2] and len(idle) == 1
+    assert idle.pop_unused(20) == []
+
+
 @given(
     st.integers(0, 3),
     st.integers(0, 5),

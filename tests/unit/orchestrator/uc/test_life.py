@@ -12,12 +12,14 @@ from orchestrator.errors import MachineError
 from orchestrator.function import Function
 from orchestrator.machines.accelerator import TCG_CPU, Accelerator
 from orchestrator.machines.command_line import Hardware
+from orchestrator.settings import Settings
 from orchestrator.uc import life as lives
 from orchestrator.uc.life import Life
 from orchestrator.uc.node import UcNode
 from orchestrator.uc.store import StoredContexts
 
 FUNCTION = Function("f", "source", b"")
+SETTINGS = Settings(hot_idle_s=0.2)
 
 
 class FakeNode:
@@ -27,11 +29,18 @@ class FakeNode:
         self.hardware = Hardware(Accelerator("tcg", TCG_CPU, "TCG, for tests.", {}), memory_mib=64)
         self.alive = True
         self.evicted: list[int] = []
+        self.ended: list[int] = []
+        self.frames: int | None = None
+
+    def end_soon(self, context: int) -> None:
+        self.ended.append(context)
 
     async def evict(self, snapshot: int) -> None:
         self.evicted.append(snapshot)
 
     async def free_frames(self) -> int:
+        if self.frames is not None:
+            return self.frames
         self.alive = False
         raise MachineError("The node ended.")
 
@@ -59,7 +68,7 @@ def node() -> FakeNode:
 
 @pytest.fixture
 def life(node: FakeNode) -> Life:
-    made = Life(cast(UcNode, node), cast(StoredContexts, FakeStore()))
+    made = Life(cast(UcNode, node), cast(StoredContexts, FakeStore()), SETTINGS)
     made.known[FUNCTION.id] = cast(Any, SimpleNamespace())
     return made
 
@@ -89,3 +98,16 @@ async def test_a_node_that_ends_while_its_memory_is_looked_at(
         await asyncio.sleep(0)
     life._look = None  # a task whose error nobody took complains when it goes
     assert complaints == []
+
+
+async def test_contexts_that_nobody_uses_are_ended(life: Life, node: FakeNode) -> None:
+    node.frames = 1 << 20
+    life.keep_idle("f", 1)
+    await asyncio.sleep(0.1)
+    life.keep_idle("g", 2)
+    life.keep_idle("f", life.idle.take("f") or 0)
+    for _ in range(100):
+        if len(life.idle) == 0:
+            break
+        await asyncio.sleep(0.05)
+    assert node.ended == [2, 1]
