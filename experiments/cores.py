@@ -24,10 +24,9 @@ from experiments import environment, host_cpu
 from experiments.own_stores import own_stores
 from experiments.recording import write_whole
 from experiments.workloads import NOP, Workload
-from orchestrator.cli.options import MEMORY_MIB
 from orchestrator.errors import CaptureError
 from orchestrator.paths import Path
-from orchestrator.settings import Settings
+from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.uc.node import UcNode
 from orchestrator.wire import SNAPSHOT, Frame
@@ -155,7 +154,7 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Cores:
                     plan.settings,
                     cores=cores,
                     isolation="uc",
-                    memory_mib=max(plan.settings.memory_mib, MEMORY_MIB["uc"]),
+                    memory_mib=max(plan.settings.memory_mib, DEFAULT_MEMORY_MIB["uc"]),
                     store=stores / str(number),
                 )
                 nodes.append(await _serve(await stack.enter_async_context(UcDispatcher(own))))
