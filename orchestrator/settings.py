@@ -14,6 +14,8 @@ Accelerator = Literal["auto", "kvm", "tcg"]
 Machine = Literal["microvm", "q35"]
 Isolation = Literal["vm", "uc", "language"]
 
+Backend = Literal["process", "libvirt"]
+
 MAX_CORES = 16
 """As many as the image starts."""
 
@@ -45,6 +47,8 @@ class Settings:
     isolation: Isolation = "vm"
     """What separates invocations: a machine each, a unikernel context each in one machine, or
     the language's compiler (then `image`, `store`, `machine` and `ao` have no meaning)."""
+    machine_backend: Backend = "process"
+    """Who starts QEMU: this process, or the libvirt of LIBVIRT_DEFAULT_URI (isolation vm)."""
     memory_mib: int = 128
     cores: int = 1
     """Processors of a machine; a node of contexts uses all, a machine per invocation one."""
@@ -67,6 +71,13 @@ class Settings:
             raise SettingsError(_choice("machine", self.machine, get_args(Machine)))
         if self.isolation not in get_args(Isolation):
             raise SettingsError(_choice("isolation", self.isolation, get_args(Isolation)))
+        if self.machine_backend not in get_args(Backend):
+            raise SettingsError(_choice("machine backend", self.machine_backend, get_args(Backend)))
+        if self.machine_backend == "libvirt" and self.isolation != "vm":
+            raise SettingsError(
+                f"libvirt's machines cannot serve the isolation {self.isolation}: they share no "
+                "memory with the host. Use --isolation vm or --machine-backend process."
+            )
         if self.memory_mib < MIN_MEMORY_MIB:
             raise SettingsError(
                 f"{self.memory_mib} MiB of memory are too little for the image. "

@@ -12,6 +12,7 @@ import click
 from orchestrator.settings import (
     DEFAULT_MEMORY_MIB,
     Accelerator,
+    Backend,
     Isolation,
     Machine,
     Settings,
@@ -52,6 +53,13 @@ _SETTINGS = [
         default="microvm",
         show_default=True,
         help="QEMU's machine type.",
+    ),
+    click.option(
+        "--machine-backend",
+        type=click.Choice(get_args(Backend)),
+        default="process",
+        show_default=True,
+        help="Who starts QEMU: this process, or libvirt at $LIBVIRT_DEFAULT_URI (isolation vm).",
     ),
     click.option(
         "--memory",
@@ -103,6 +111,7 @@ def node_options(command: Command) -> Command:
         isolation: Isolation = "uc",
         accelerator: Accelerator,
         machine: Machine,
+        machine_backend: Backend,
         memory: int | None,
         cores: int,
         pool: int,
@@ -117,6 +126,7 @@ def node_options(command: Command) -> Command:
             isolation=isolation,
             accelerator=accelerator,
             machine=machine,
+            machine_backend=machine_backend,
             memory_mib=DEFAULT_MEMORY_MIB[isolation] if memory is None else memory,
             cores=cores,
             pool_size=pool,

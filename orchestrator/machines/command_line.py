@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.machines.accelerator import QEMU, Accelerator, cpu_model
+from orchestrator.settings import Backend
 from orchestrator.settings import Machine as MachineType
 
 MIB = 1 << 20
@@ -49,6 +50,8 @@ class Hardware:
     machine: MachineType = "microvm"
     memory_mib: int = 128
     cores: int = 1
+    backend: Backend = "process"
+    """Who runs it; the guest sees no difference, and a snapshot of one restores in the other."""
 
     @property
     def memory(self) -> int:

@@ -60,6 +60,8 @@ class LibvirtMachine(Machine):
     _domain: Any = None
     _pid: int | None = None
     _status: int | None = None
+    _told: int | None = None
+    """The registration by which libvirt tells of the domain's end."""
 
     async def start(self) -> None:
         """Start the domain; raises MachineError, and then nothing is left behind."""
@@ -72,7 +74,10 @@ class LibvirtMachine(Machine):
             raise self.error("libvirt did not start the domain in time") from error
         except libvirt.libvirtError as error:
             await self.close()
-            raise self.error(f"libvirt cannot run the machine: {error}") from error
+            raise self.error(
+                f"libvirt cannot run the machine: {error}. Check that its daemon runs, and that "
+                "LIBVIRT_DEFAULT_URI names it"
+            ) from error
         except OSError as error:
             await self.close()
             raise self.error(f"The domain's files cannot be made ({error.strerror})") from error
@@ -137,7 +142,8 @@ class LibvirtMachine(Machine):
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
-                await asyncio.shield(asyncio.to_thread(_end, connection, self._domain))
+                work = asyncio.to_thread(_end, connection, self._domain, self._told)
+                await asyncio.shield(work)
         finally:
             self._status = 0 if self._domain is not None else self._status
             self._ended.set()
@@ -240,7 +246,7 @@ class LibvirtMachine(Machine):
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                     loop.call_soon_threadsafe(end)
 
-        self._connection.domainEventRegisterAny(
+        self._told = self._connection.domainEventRegisterAny(
             self._domain, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, happened, None
         )
         if not self._domain.isActive():
@@ -279,7 +285,11 @@ async def _in_thread(work: Callable[[], Result]) -> Result:
     return await doing
 
 
-def _end(connection: Any, domain: Any) -> None:
+def _end(connection: Any, domain: Any, told: int | None) -> None:
+    """End a domain and its connection; the order spares libvirt complaints."""
+    if told is not None:
+        with contextlib.suppress(libvirt.libvirtError):
+            connection.domainEventDeregisterAny(told)
     if domain is not None:
         with contextlib.suppress(libvirt.libvirtError):  # it has ended by itself
             domain.destroy()
@@ -345,8 +355,9 @@ def _file_of(ram: RamFile, user: int) -> pathlib.Path:
                 except OSError:
                     break  # the rest is zeroes
                 end = os.lseek(ram.fd, at, os.SEEK_HOLE)
+                os.lseek(file.fileno(), at, os.SEEK_SET)
                 while at < end:
-                    at += os.copy_file_range(ram.fd, file.fileno(), end - at, at, at)
+                    at += os.sendfile(file.fileno(), ram.fd, at, end - at)
         _give(path, user)
         _give(folder, user)
         known[user] = path

@@ -24,6 +24,7 @@ from orchestrator.image import (
 )
 from orchestrator.invocation import InvocationError
 from orchestrator.machines import accelerator
+from orchestrator.machines.backend import machine_type
 from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.machine import Machine
 from orchestrator.rehearsal import REHEARSAL, REHEARSALS
@@ -103,7 +104,10 @@ class VmNode:
             settings.accelerator, settings.image.with_name(PROBE_NAME)
         )
         logger.info("accelerator: %s", chosen.reason)
-        self.hardware = Hardware(chosen, settings.machine, settings.memory_mib, settings.cores)
+        self.hardware = Hardware(
+            *(chosen, settings.machine, settings.memory_mib, settings.cores),
+            backend=settings.machine_backend,
+        )
         self._facts = self.hardware.facts(await accelerator.qemu_version())
         # Not in a thread: a cancellation would leave a store behind that nobody closes.
         self.store = SnapshotStore(settings.store)
@@ -137,7 +141,7 @@ class VmNode:
         """Return a machine, not yet started, that boots the image. Raises ImageError."""
         # Snapshots of this image must not be mixed with machines of another.
         check_mark(self.settings.image, self._mark)
-        return Machine(self.hardware, kernel=self.settings.image)
+        return machine_type(self.hardware)(self.hardware, kernel=self.settings.image)
 
     async def base(self) -> Base:
         """Return the base that fits this image, hardware and choice of AO, taken if need be."""

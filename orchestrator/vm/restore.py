@@ -16,6 +16,7 @@ import numpy.typing as npt
 from qemu.qmp import EventListener
 
 from orchestrator.errors import MachineError, RestoreError
+from orchestrator.machines.backend import machine_type
 from orchestrator.machines.command_line import RAM_BLOCK, Hardware
 from orchestrator.machines.machine import Machine
 from orchestrator.machines.ram import RamFile
@@ -90,7 +91,7 @@ class Origin:
 
     def machine(self, hardware: Hardware, paused: bool = False) -> Machine:
         """Return a machine, not yet started, that waits for this origin's stream."""
-        return Machine(hardware, ram=self.ram, incoming=True, paused=paused)
+        return machine_type(hardware)(hardware, ram=self.ram, incoming=True, paused=paused)
 
     def close(self) -> None:
         """Give the memory up; machines restored from it keep what they map."""
