@@ -195,3 +195,17 @@ def test_users_are_claimed_once_and_given_back(
     assert again.user == one.user
     again.release()
     other.release()
+
+
+async def test_descriptors_beyond_the_limit_are_inherited_all_the_same(
+    hardware: Hardware, test_guest: pathlib.Path
+) -> None:
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(confinement.OPEN_FILES)]
+    try:
+        async with Machine(hardware, kernel=test_guest) as machine:
+            assert (await obey(machine, "p"))[1] == 1
+            inherited = machine.command[machine.command.index("-kernel") + 1]
+            assert int(inherited.rpartition("/")[2]) >= confinement.OPEN_FILES
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
