@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -13,15 +13,21 @@ from experiments import cores as cores_experiment
 from experiments import density as density_experiment
 from experiments import dirty_tracking as dirty_experiment
 from experiments import latency as latency_experiment
+from experiments import micro_latency as micro_latency_experiment
+from experiments import micro_preemption as micro_preemption_experiment
 from experiments.experiment import (
     CORES,
     DENSITY,
     DIRTY_TRACKING,
     EXPERIMENTS,
     LATENCY,
+    MICRO_LATENCY,
+    MICRO_PREEMPTION,
     Experiment,
     Record,
 )
+from experiments.micro_runs import Plan as MicroPlan
+from experiments.micro_runs import two_cores
 from experiments.promises import Check
 from orchestrator.cli import progress
 from orchestrator.cli.options import settings_options
@@ -176,6 +182,76 @@ def cores(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Set
     click.echo(f"cores: {rounds} rounds, results go to {folder}", err=True)
     record = progress.run(cores_experiment.run(plan, folder, _Bars("cores")))
     _write_results(CORES, record, folder)
+
+
+def _micro_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--seed", type=int, help="Seed of the order.  [default: a random one]"),
+        click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=pathlib.Path),
+            help="Folder for the results.  [default: results/<time>]",
+        ),
+        click.option("--quick", is_flag=True, help="Fewer rounds, functions and stopped calls."),
+    ):
+        command = option(command)
+    return command
+
+
+@run.command()
+@_micro_options
+def micro_latency(quick: bool, out: pathlib.Path | None, seed: int | None) -> None:
+    """Micro's Table 1: functions as processes and as libraries, warm and cold.
+
+    Native code and a native load generator; needs `make micro` and two cores. Also throughput, and
+    the memory of 5,000 distinct resident functions (500 with --quick).
+
+    \b
+    Writes into the folder:
+      micro-latency.json  every sample, the environment
+      micro-latency.csv   the same as rows
+      micro-latency.png, micro-latency.pdf
+      micro-latency.md    verdicts, our figures beside the paper's
+    """
+    rounds = micro_latency_experiment.QUICK_ROUNDS if quick else micro_latency_experiment.ROUNDS
+    plan, folder = _micro_plan(rounds, quick, seed, out)
+    bars = _Bars(micro_latency_experiment.NAME)
+    record = progress.run(micro_latency_experiment.run(plan, folder, bars))
+    _write_results(MICRO_LATENCY, record, folder)
+
+
+@run.command()
+@_micro_options
+def micro_preemption(quick: bool, out: pathlib.Path | None, seed: int | None) -> None:
+    """What stopping native functions costs, how fast it is, and which workers survive it.
+
+    Native code and a native load generator; needs `make micro` and two cores.
+
+    \b
+    Writes into the folder:
+      micro-preemption.json  every sample, the environment
+      micro-preemption.csv   the same as rows
+      micro-preemption.png, micro-preemption.pdf
+      micro-preemption.md    verdicts, throughput by quantum beside the paper's and a bare loop's
+    """
+    rounds = (
+        micro_preemption_experiment.QUICK_ROUNDS if quick else micro_preemption_experiment.ROUNDS
+    )
+    plan, folder = _micro_plan(rounds, quick, seed, out)
+    bars = _Bars(micro_preemption_experiment.NAME)
+    record = progress.run(micro_preemption_experiment.run(plan, folder, bars))
+    _write_results(MICRO_PREEMPTION, record, folder)
+
+
+def _micro_plan(
+    rounds: int, quick: bool, seed: int | None, out: pathlib.Path | None
+) -> tuple[MicroPlan, pathlib.Path]:
+    load_core, worker_core = two_cores()
+    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    click.echo(f"{rounds} rounds, results go to {folder}", err=True)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    return MicroPlan(rounds, seed, quick, load_core, worker_core), folder
 
 
 @experiments.command()

@@ -63,12 +63,12 @@ async def collect(settings: Settings) -> Environment:
         load_average=os.getloadavg()[0],
         python=platform.python_version(),
         image_sha256=await asyncio.to_thread(image_digest, settings.image),
-        commit=_commit(),
+        commit=commit(),
         started=time.time(),
     )
 
 
-def _commit() -> str:
+def commit() -> str:
     """The checkout's commit, "-dirty" behind it when files differ; "unknown" outside of git."""
     command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"]
     try:

@@ -5,16 +5,29 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
-from experiments import cores_report, density_report, dirty_report, report
+from experiments import (
+    cores_report,
+    density_report,
+    dirty_report,
+    micro_latency,
+    micro_latency_report,
+    micro_preemption,
+    micro_preemption_report,
+    report,
+)
 from experiments.cores import Cores
 from experiments.density import Density
 from experiments.dirty_record import DirtyTracking
+from experiments.micro_runs import MicroRecord
 from experiments.plots import cores as cores_plot
 from experiments.plots import density as density_plot
 from experiments.plots import dirty as dirty_plot
 from experiments.plots import latency as latency_plot
+from experiments.plots import micro_latency as micro_latency_plot
+from experiments.plots import micro_preemption as micro_preemption_plot
 from experiments.promises import Check
 from experiments.recording import Recording
 from experiments.requirements import check as latency_check
@@ -66,6 +79,27 @@ CORES: Experiment[Cores] = Experiment(
     *("cores", "cores.md", Cores.load),
     *(cores_report.render, cores_plot.draw, cores_report.check),
 )
+MICRO_LATENCY: Experiment[MicroRecord] = Experiment(
+    name=micro_latency.NAME,
+    report=f"{micro_latency.NAME}.md",
+    load=partial(MicroRecord.load, micro_latency.NAME),
+    render=micro_latency_report.render,
+    draw=micro_latency_plot.draw,
+    check=micro_latency_report.check,
+)
+MICRO_PREEMPTION: Experiment[MicroRecord] = Experiment(
+    name=micro_preemption.NAME,
+    report=f"{micro_preemption.NAME}.md",
+    load=partial(MicroRecord.load, micro_preemption.NAME),
+    render=micro_preemption_report.render,
+    draw=micro_preemption_plot.draw,
+    check=micro_preemption_report.check,
+)
 EXPERIMENTS: tuple[
-    Experiment[Recording] | Experiment[Density] | Experiment[DirtyTracking] | Experiment[Cores], ...
-] = (LATENCY, DENSITY, DIRTY_TRACKING, CORES)
+    Experiment[Recording]
+    | Experiment[Density]
+    | Experiment[DirtyTracking]
+    | Experiment[Cores]
+    | Experiment[MicroRecord],
+    ...,
+] = (LATENCY, DENSITY, DIRTY_TRACKING, CORES, MICRO_LATENCY, MICRO_PREEMPTION)

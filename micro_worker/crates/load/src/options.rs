@@ -16,6 +16,8 @@ pub struct Options {
     pub warm_up: usize,
     /// Requests under way at the same time.
     pub outstanding: usize,
+    /// Requests after which `survival` replaces a worker that is still there.
+    pub batch: usize,
     /// How long to measure, where the number of requests is the result.
     pub milliseconds: u64,
     /// How long to rest before each request.
@@ -47,6 +49,7 @@ impl Options {
             requests: number("--requests", 1000)? as usize,
             warm_up: number("--warm-up", 100)? as usize,
             outstanding: number("--outstanding", 32)?.clamp(1, 64) as usize,
+            batch: number("--batch", 500)?.max(1) as usize,
             milliseconds: number("--milliseconds", 1000)?,
             pause_us: number("--pause-us", 0)?,
             budget_us: number("--budget-us", 0)?,

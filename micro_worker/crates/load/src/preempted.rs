@@ -12,7 +12,7 @@ use crate::peer::Peer;
 const LOOKS: usize = 100;
 
 /// The first function runs over its budget; the second is asked for while it runs. The memory of
-/// the worker is looked at all along.
+/// the worker is looked at all along. Ends after `milliseconds` whatever was done.
 pub fn next_request(options: &Options) -> Result<Object, String> {
     if options.functions.len() != 2 {
         return Err("--functions must name two: one that goes over its budget, one that not".into());
@@ -21,8 +21,12 @@ pub fn next_request(options: &Options) -> Result<Object, String> {
     let (mut waits, mut runs) = (Vec::new(), Vec::new());
     let mut memory = Vec::new();
     let look = (options.requests / LOOKS).max(1);
+    let end = now_ns() + options.milliseconds * 1_000_000;
     for number in 0..options.warm_up + options.requests {
         let start = now_ns();
+        if start > end {
+            break;
+        }
         peer.send(0, &options.input, 0, options.budget_ns());
         peer.send(1, &options.input, 0, 0);
         let stopped = peer.receive().ok_or("the worker ended")?;
@@ -47,53 +51,55 @@ pub fn next_request(options: &Options) -> Result<Object, String> {
         .samples("resident_bytes", &memory))
 }
 
-/// Stop the only function again and again; a worker that ends or hangs is replaced and counted.
-/// Each worker has as many requests as `outstanding` says before it is replaced anyway.
+/// Stop the only function again and again, `batch` times in each of so many workers that it is
+/// stopped `requests` times in all if none dies. A worker that ends or hangs has its batch cut.
 pub fn survival(options: &Options) -> Result<Object, String> {
-    let batch = options.outstanding.max(1) * 16;
-    let mut stopped = 0;
-    let (mut died, mut hung, mut finished) = (0, 0, 0);
-    let mut memory = Vec::new();
-    let batches = (options.requests + batch - 1) / batch;
-    for _ in 0..batches {
+    let workers = (options.requests + options.batch - 1) / options.batch;
+    let mut counts = Counts::default();
+    for _ in 0..workers {
         let mut peer = Peer::worker(options)?;
-        let mut before = 0;
-        for number in 0..batch {
-            let start = now_ns();
-            peer.send(0, &options.input, 0, options.budget_ns());
-            let answer = loop {
-                if let Some(answer) = peer.dispatcher.poll() {
-                    break Some(answer);
-                }
-                std::hint::spin_loop();
-                if now_ns() - start > 1_000_000_000 {
-                    break None;
-                }
-            };
-            match answer {
-                Some(answer) if answer.is(Ending::OverBudget) => stopped += 1,
-                Some(_) => finished += 1,
-                None if peer.alive() => hung += 1,
-                None => died += 1,
-            }
-            if answer.is_none() {
-                before = 0;
-                break;
-            }
-            if number == batch / 16 {
-                before = resident(peer.pid())?;
-            }
-        }
-        if before > 0 {
-            memory.push(resident(peer.pid())?.saturating_sub(before));
-        }
+        one_worker(&mut peer, options, &mut counts)?;
     }
     Ok(Object::default()
-        .number("workers", batches as u64)
-        .number("requests_each", batch as u64)
-        .number("stopped", stopped)
-        .number("finished", finished)
-        .number("died", died)
-        .number("hung", hung)
-        .samples("growth_bytes", &memory))
+        .number("workers", workers as u64)
+        .number("stopped", counts.stopped)
+        .number("other_endings", counts.other)
+        .number("died", counts.died)
+        .number("hung", counts.hung)
+        .samples("growth_bytes", &counts.growth))
+}
+
+#[derive(Default)]
+struct Counts {
+    stopped: u64,
+    other: u64,
+    died: u64,
+    hung: u64,
+    growth: Vec<u64>,
+}
+
+fn one_worker(peer: &mut Peer, options: &Options, counts: &mut Counts) -> Result<(), String> {
+    /// What a request may take beyond its budget before its worker counts as hung.
+    const PATIENCE_NS: u64 = 500_000_000;
+    let mut before = 0;
+    for number in 0..options.batch {
+        if number == options.batch / 10 {
+            before = resident(peer.pid())?;
+        }
+        peer.send(0, &options.input, 0, options.budget_ns());
+        match peer.receive_until(now_ns() + options.budget_ns() + PATIENCE_NS) {
+            Some(answer) if answer.is(Ending::OverBudget) => counts.stopped += 1,
+            Some(_) => counts.other += 1,
+            None => {
+                if peer.alive() {
+                    counts.hung += 1;
+                } else {
+                    counts.died += 1;
+                }
+                return Ok(());
+            }
+        }
+    }
+    counts.growth.push(resident(peer.pid())?.saturating_sub(before));
+    Ok(())
 }
