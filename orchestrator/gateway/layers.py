@@ -56,6 +56,9 @@ class Layers:
         outcome = remembered(request)
         if outcome is not None:
             response.headers[INVOCATION_HEADER] = outcome.id
+            response.headers["Server-Timing"] = (
+                f"wait;dur={outcome.waited_ms:.3f}, dispatch;dur={outcome.dispatched_ms:.3f}"
+            )
         status = response.status
         try:
             async with asyncio.timeout(self._send_s):
