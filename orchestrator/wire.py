@@ -14,7 +14,7 @@ payload bytes. The guest's side is `ebbrt_image/src/messenger/Frame.h`; both are
 | 16     | 4    | context  | unikernel context; 0: the node itself, or the only context |
 |        |      |          | with `SNAPSHOT` set: one to be deployed from that snapshot |
 | 20     | 4    | length   | payload bytes, at most `MAX_PAYLOAD`                       |
-| 24     | 4    | time     | of a request: run-time limit of LOAD and INVOKE in ms;     |
+| 24     | 4    | time     | of a request that runs a function: its time limit in ms;   |
 |        |      |          | of its answer: ns that deploying the context for it took   |
 |        |      |          | (longest: 4.29 s); 0: none                                 |
 | 28     | 4    | check    | CRC-32 (zlib's) of the 28 bytes before                     |
@@ -58,6 +58,10 @@ class MessageType(IntEnum):
     UNLOAD = 0x05
     STATUS_REQUEST = 0x06
     SHUTDOWN = 0x07
+    BEGIN = 0x08
+    """To a function's snapshot point, with the arguments that it names."""
+    REST = 0x09
+    """Past the point, with the other arguments."""
     BOOT = 0x10
     CAPTURE = 0x11
     DEPLOY = 0x12
@@ -81,6 +85,7 @@ class MessageType(IntEnum):
     DEPLOYED = 0x8C
     EXPORTED = 0x8D
     LISTED = 0x8E
+    POINT = 0x8F
 
     @property
     def from_guest(self) -> bool:

@@ -21,6 +21,9 @@ enum class FrameType : std::uint16_t {
   kUnload = 0x05,
   kStatusRequest = 0x06,
   kShutdown = 0x07,
+  // To a snapshot point with the arguments it names; the others, past it.
+  kBegin = 0x08,
+  kRest = 0x09,
   // Host to a node of many UCs.
   kBoot = 0x10,
   kCapture = 0x11,
@@ -46,6 +49,7 @@ enum class FrameType : std::uint16_t {
   kDeployed = 0x8c,
   kExported = 0x8d,
   kListed = 0x8e,
+  kPoint = 0x8f,
 };
 
 // A context with this bit names a snapshot: a UC is deployed from it and gets

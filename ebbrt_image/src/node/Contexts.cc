@@ -155,6 +155,9 @@ void ebbrt::Contexts::RequestEnded(UnikernelContext&) {
 
 ebbrt::Result<uint32_t> ebbrt::Contexts::CaptureAsked(UnikernelContext& uc,
                                                       UcThread& thread) {
+  // The only context is captured from outside, with the machine.
+  if (end_handler_)
+    return Errno::kNotSupported;
   auto snapshot = capture(uc, &thread);
   if (!snapshot)
     return snapshot.error();

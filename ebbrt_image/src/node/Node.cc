@@ -53,6 +53,8 @@ void ebbrt::Node::BeginFrame(const FrameHeader& header) {
   case FrameType::kOptimise:
   case FrameType::kLoad:
   case FrameType::kInvoke:
+  case FrameType::kBegin:
+  case FrameType::kRest:
   case FrameType::kUnload:
     target_ = Target::kUc;
     frame_ = IncomingFrame(header);
@@ -106,6 +108,8 @@ void ebbrt::Node::EndFrame() {
   case FrameType::kOptimise:
   case FrameType::kLoad:
   case FrameType::kInvoke:
+  case FrameType::kBegin:
+  case FrameType::kRest:
   case FrameType::kUnload:
     if (target_ == Target::kUc)
       forward();

@@ -6,23 +6,29 @@
 
 namespace {
 
-// The answer to a request that went well.
-ebbrt::FrameType AnswerTo(ebbrt::FrameType request) {
+// Whether a frame answers a request.
+bool Answers(ebbrt::FrameType type, ebbrt::FrameType request) {
   using ebbrt::FrameType;
+  if (type == FrameType::kError)
+    return true;
   switch (request) {
   case FrameType::kLoad:
-    return FrameType::kLoaded;
+    return type == FrameType::kLoaded;
   case FrameType::kInvoke:
-    return FrameType::kResult;
+  case FrameType::kRest:
+    return type == FrameType::kResult;
+  case FrameType::kBegin:
+    return type == FrameType::kResult || type == FrameType::kPoint;
   default:
-    return FrameType::kDone;
+    return type == FrameType::kDone;
   }
 }
 
 bool MayAnswer(ebbrt::FrameType type) {
   using ebbrt::FrameType;
   return type == FrameType::kDone || type == FrameType::kLoaded ||
-         type == FrameType::kResult || type == FrameType::kError;
+         type == FrameType::kResult || type == FrameType::kPoint ||
+         type == FrameType::kError;
 }
 
 }  // namespace
@@ -76,7 +82,7 @@ bool ebbrt::Channel::expected(FrameType type) const {
   if (type == FrameType::kReady)
     return !ready_;
   if (uc_.serving())
-    return type == AnswerTo(uc_.request_type()) || type == FrameType::kError;
+    return Answers(type, uc_.request_type());
   return answers_original_ && MayAnswer(type);
 }
 

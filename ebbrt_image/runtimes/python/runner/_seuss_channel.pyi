@@ -3,6 +3,12 @@
 class ProtocolError(Exception):
     """The peer's bytes are no frame; the stream cannot be followed any further."""
 
+def capture() -> int:
+    """Have our kernel take a snapshot of this context; return its number.
+
+    0 in a copy, which goes on from here; -1 if none was taken, as under Linux.
+    """
+
 class Channel:
     """Frames (wire format v1) over a file descriptor with stream semantics."""
 

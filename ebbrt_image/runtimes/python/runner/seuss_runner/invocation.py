@@ -27,9 +27,8 @@ def decode_object(payload: bytes, what: str) -> dict[str, object]:
     return value
 
 
-def invoke(main: Main, payload: bytes) -> str:
-    """Call ``main`` with the arguments in ``payload``; return the result's JSON; raises Failure."""
-    arguments = decode_object(payload, "arguments")
+def invoke(main: Main, arguments: dict[str, object]) -> str:
+    """Call ``main``; return the result's JSON; raises Failure."""
     try:
         result = main(arguments)
         if not isinstance(result, dict):

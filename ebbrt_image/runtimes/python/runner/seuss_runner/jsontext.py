@@ -79,7 +79,10 @@ def encode(value: object) -> str:
     except MemoryError:
         raise
     except Exception as error:
-        place = find_fault(value)
+        try:
+            place = find_fault(value)
+        except Exception:  # a mapping that does not let itself be looked through
+            place = None
         raise ValueError(place or f"{type(error).__name__}: {error}") from None
 
 

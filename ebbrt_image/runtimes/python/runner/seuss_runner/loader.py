@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import seuss
 from seuss_runner import failures
 from seuss_runner.failures import Failure, failure_of
+from seuss_runner.points import point_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +35,16 @@ class SourceHolder:
 
 
 class Function:
-    """A function in the interpreter: ``main`` is its entry; `unload` takes it out again."""
+    """A function in the interpreter: ``main`` is its entry; `unload` takes it out again.
 
-    def __init__(self, main: Main, filename: str, folder: str | None) -> None:
+    ``point`` is the names of its snapshot point, None if it has none.
+    """
+
+    def __init__(
+        self, main: Main, point: tuple[str, ...] | None, filename: str, folder: str | None
+    ) -> None:
         self.main = main
+        self.point = point
         self._filename = filename
         self._folder = folder
 
@@ -64,19 +71,24 @@ def load(request: dict[str, object]) -> Function:
             sys.path.insert(0, folder)
         else:
             raise Failure(failures.BAD_REQUEST, f"format is {form!r}, not 'source' or 'zip'")
-        module = _execute(source, filename)
-        return Function(_entry(module, entry, filename), filename, folder)
+        program = _compiled(source, filename)
+        point = point_in(source, filename)
+        module = _execute(program, source, filename)
+        return Function(_entry(module, entry, filename), point, filename, folder)
     except BaseException:
         _forget(filename, folder)
         raise
 
 
-def _execute(source: str | bytes, filename: str) -> ModuleType:
-    """Compile and run the function's file as a module of its own."""
+def _compiled(source: str | bytes, filename: str) -> CodeType:
     try:
-        program = compile(source, filename, "exec", dont_inherit=True)
+        return compile(source, filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise _compile_failure(error, filename) from None
+
+
+def _execute(program: CodeType, source: str | bytes, filename: str) -> ModuleType:
+    """Run the function's file as a module of its own."""
     module = ModuleType(MODULE)
     module.__file__ = filename
     text = source if isinstance(source, str) else source.decode(errors="replace")

@@ -15,9 +15,13 @@ from seuss_runner.loader import Function, load
 from seuss_runner.optimise import MODULES, import_all, rehearse, settle
 from seuss_runner.renewal import renew
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from seuss_runner.loader import Main
+
 STREAM = 3
-SYNC, OPTIMISE, LOAD, INVOKE, UNLOAD = 0x01, 0x02, 0x03, 0x04, 0x05
-READY, DONE, LOADED, RESULT, ERROR = 0x81, 0x82, 0x83, 0x84, 0x85
+SYNC, OPTIMISE, LOAD, INVOKE, UNLOAD, BEGIN, REST = 0x01, 0x02, 0x03, 0x04, 0x05, 0x08, 0x09
+READY, DONE, LOADED, RESULT, ERROR, POINT = 0x81, 0x82, 0x83, 0x84, 0x85, 0x8F
 _STATUS_STREAM_LOST = 71
 
 
@@ -27,6 +31,7 @@ class Runner:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._function: Function | None = None
+        self._request = 0
 
     def announce(self) -> None:
         """Tell the peer that the interpreter is up."""
@@ -44,16 +49,14 @@ class Runner:
         if frame is None:
             return False
         kind, request, payload = frame
+        self._request = request
         try:
-            if kind == INVOKE:
-                if self._function is None:
-                    raise Failure(failures.BAD_REQUEST, "no function is loaded: LOAD one first")
-                self._channel.send(RESULT, request, invoke(self._function.main, payload))
+            if kind in (INVOKE, BEGIN):
+                self._invoke(kind, payload)
             elif kind == SYNC:
                 renew(payload)
             elif kind == LOAD:
-                self._load(payload)
-                self._channel.send(LOADED, request, "{}")
+                self._channel.send(LOADED, request, self._load(payload))
             elif kind == UNLOAD:
                 self._unload()
                 gc.collect()
@@ -64,20 +67,62 @@ class Runner:
             else:
                 raise Failure(failures.BAD_REQUEST, f"frame type {kind:#x} is not for a runner")
         except Failure as failure:
-            self._channel.send(ERROR, request, _told(failure))
+            self._channel.send(ERROR, self._request, _told(failure))
         except Exception as error:
             mishap = Failure(failures.EXCEPTION, f"the runner itself failed: {error!r}")
-            self._channel.send(ERROR, request, _told(mishap))
+            self._channel.send(ERROR, self._request, _told(mishap))
         return True
 
-    def _load(self, payload: bytes) -> None:
+    def _invoke(self, kind: int, payload: bytes) -> None:
+        function = self._function
+        if function is None:
+            raise Failure(failures.BAD_REQUEST, "no function is loaded: LOAD one first")
+        told = decode_object(payload, "arguments")
+        if function.point is None and kind == INVOKE:
+            self._channel.send(RESULT, self._request, invoke(function.main, told))
+        elif function.point is None:
+            self._channel.send(POINT, self._request, encode({"names": None, "reached": False}))
+        else:
+            self._approach(function.main, function.point, kind, told)
+
+    def _approach(
+        self, main: Main, point: tuple[str, ...], kind: int, told: dict[str, object]
+    ) -> None:
+        """Run a function with a snapshot point; BEGIN tells ``names`` and the ``args`` of these."""
+        from seuss_runner.passage import Passage, reached
+
+        arguments: object = told
+        if kind == BEGIN:
+            arguments = told.get("args")
+            if told.get("names") != [*point]:
+                self._channel.send(POINT, self._request, reached(point, False))
+                return
+        if not isinstance(arguments, dict) or (kind == BEGIN and not arguments.keys() <= {*point}):
+            raise Failure(failures.BAD_REQUEST, "BEGIN takes the named arguments only")
+        whole = told if kind == INVOKE else None
+        passage = Passage(self._channel, self._request, point, arguments, whole)
+        try:
+            result = passage.run(main)
+        finally:
+            self._request = passage.request
+        self._channel.send(RESULT, self._request, result)
+
+    def _load(self, payload: bytes) -> str:
+        """Load a function; return LOADED's payload, which names its snapshot point's arguments."""
         self._unload()
         try:
             self._function = load(decode_object(payload, "LOAD request's contents"))
         finally:
             flush()
+        told = "{}"
+        if self._function.point is not None:
+            # Part of the function's snapshot, and for functions with a point alone.
+            import seuss_runner.passage  # noqa: F401
+
+            told = encode({"point": self._function.point})
         # Later collections then leave the pages of the loaded function clean.
         gc.freeze()
+        return told
 
     def _unload(self) -> None:
         if self._function is not None:
