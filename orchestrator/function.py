@@ -18,6 +18,10 @@ from orchestrator.wire import MAX_PAYLOAD
 Format = Literal["source", "zip"]
 
 ENTRY_FILE = "__main__.py"
+POINT_CALL = b"snapshot_point"
+"""What the guest looks for a snapshot point by."""
+MOST_LOOKED_AT = 1 << 20
+"""Bytes of a zip's file that are unpacked to look for one."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,18 @@ class Function:
             text = self._source()
         packed = {"name": self.name, "main": self.main, "format": self.format, "code": text}
         return json.dumps(packed, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+    @cached_property
+    def mentions_point(self) -> bool:
+        """Whether a snapshot point can be in the function's file; False is certain."""
+        if self.format == "source":
+            return POINT_CALL in self.code
+        try:
+            with zipfile.ZipFile(io.BytesIO(self.code)) as archive:
+                text = archive.open(ENTRY_FILE).read(MOST_LOOKED_AT)
+        except Exception:  # whatever is wrong with it, the guest will tell
+            return True
+        return POINT_CALL in text or len(text) == MOST_LOOKED_AT
 
     def _source(self) -> str:
         try:

@@ -16,5 +16,8 @@ class Path(StrEnum):
     """The base snapshot: import the function, capture its snapshot, run it."""
     WARM = "warm"
     """The function's snapshot: run it."""
+    RESUMED = "resumed"
+    """A snapshot at the function's snapshot point, taken with the same values of the arguments
+    that it names: go on from there."""
     HOT = "hot"
     """An idle context that has the function loaded: run it. Only uc isolation keeps those."""

@@ -55,6 +55,9 @@ class Settings:
     pool_size: int = 2
     ao: bool = True
     """Anticipatory optimisation before the base snapshot is taken."""
+    argument_snapshots: int = 8
+    """Snapshots at its snapshot point that are kept of one function, in memory and in the store;
+    0 takes none."""
     timeout_s: float = 60.0
     """How long one invocation may run, in seconds."""
     hot_per_function: int = 8
@@ -91,7 +94,7 @@ class Settings:
             raise SettingsError(
                 f"A pool of {self.pool_size} machines cannot be. Give 0 (no pool) or more."
             )
-        for name in ("hot_per_function", "hot_total", "hot_idle_s"):
+        for name in ("hot_per_function", "hot_total", "hot_idle_s", "argument_snapshots"):
             if not getattr(self, name) >= 0:
                 raise SettingsError(
                     f"{name} of {getattr(self, name)} cannot be. Give 0 (keep none) or more."

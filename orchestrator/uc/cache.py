@@ -90,6 +90,59 @@ class IdleContexts:
         return oldest
 
 
+class ArgumentSnapshots:
+    """Argument snapshots inside a node by function and key, the least recently used first.
+
+    Args:
+        per_function: most snapshots kept of one function: its callers choose how many keys it has.
+    """
+
+    def __init__(self, per_function: int) -> None:
+        self._per_function = per_function
+        self._numbers: OrderedDict[tuple[str, str], int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def holds(self, function: str, key: str, number: int | None = None) -> bool:
+        """Whether there is a snapshot of these values, and it is this one if one is named."""
+        kept = self._numbers.get((function, key))
+        return kept is not None and number in (None, kept)
+
+    def find(self, function: str, key: str) -> int | None:
+        """Return the snapshot of these values, and note that it was used."""
+        number = self._numbers.get((function, key))
+        if number is not None:
+            self._numbers.move_to_end((function, key))
+        return number
+
+    def put(self, function: str, key: str, number: int) -> list[int]:
+        """Keep a snapshot; return those that are no longer kept for it."""
+        replaced = self._numbers.pop((function, key), None)
+        self._numbers[function, key] = number
+        mine = [place for place in self._numbers if place[0] == function]
+        too_many = max(0, len(mine) - self._per_function)
+        surplus = [self._numbers.pop(place) for place in mine[:too_many]]
+        return surplus if replaced is None else [replaced, *surplus]
+
+    def forget(self, function: str, key: str, number: int) -> None:
+        """Keep a snapshot no longer, if it is still the one of these values."""
+        if self._numbers.get((function, key)) == number:
+            del self._numbers[function, key]
+
+    def pop_oldest(self, count: int, needed: int = 0) -> list[int]:
+        """Return up to `count` snapshots, unused longest, that are no longer kept; not `needed`."""
+        others = [place for place, number in self._numbers.items() if number != needed]
+        return [self._numbers.pop(place) for place in others[:count]]
+
+    def pop_first(self, wanted: Callable[[int], bool]) -> int | None:
+        """Return the wanted snapshot that was unused longest, no longer kept; None if none is."""
+        for place, number in self._numbers.items():
+            if wanted(number):
+                return self._numbers.pop(place)
+        return None
+
+
 class FunctionSnapshots:
     """Function snapshots inside a node by function, the least recently used first."""
 

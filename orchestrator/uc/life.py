@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine
 from typing import Self
 
 from orchestrator.errors import CaptureError, RegionFullError
@@ -15,12 +14,13 @@ from orchestrator.image import BOOT_DEADLINE_S
 from orchestrator.invocation import InvocationError
 from orchestrator.rehearsal import REHEARSAL, REHEARSALS
 from orchestrator.settings import Settings
-from orchestrator.traffic import Traffic
+from orchestrator.uc.arguments import Arguments
 from orchestrator.uc.cache import FunctionSnapshots, IdleContexts
 from orchestrator.uc.multiplexer import Reply
 from orchestrator.uc.node import UC_MEMORY_PART, UcNode
+from orchestrator.uc.shelf import Shelf
 from orchestrator.uc.store import StoredContexts, export
-from orchestrator.wire import SNAPSHOT
+from orchestrator.wire import SNAPSHOT, Frame
 from snapshot_store import PAGE_SIZE, Level, Manifest, SeussError, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -33,10 +33,6 @@ CHECK_PAUSE_S = 0.05
 """Least time between two looks at the node's free memory."""
 RETURN_PAUSE_S = 1.0
 """Least time between two lists of the node's contexts, made to give back pages of the region."""
-STORE_PAUSE_S = 0.01
-"""A function's snapshot is stored when no request came for so long."""
-LONGEST_WAIT_S = 1.0
-"""It is stored at last when no such pause came for so long."""
 REHEARSAL_ARGUMENTS = b'{"rehearsal": [1, "two", null]}'
 
 
@@ -44,7 +40,7 @@ class Life:
     """A running node with a base snapshot; made by `begin`, ended by `close`.
 
     Keeps so much of the node's memory free that any one UC can use its share of it: ends idle UCs,
-    then forgets function snapshots, the least recently used first.
+    then forgets argument snapshots, then those of functions, the least recently used first.
     """
 
     def __init__(self, node: UcNode, stored: StoredContexts, settings: Settings) -> None:
@@ -53,17 +49,22 @@ class Life:
         """Functions' snapshots in the store, by function."""
         self._stored = stored
         self._base_id = ""
-        self._storing: set[asyncio.Task[None]] = set()
-        self._exporting = asyncio.Lock()
-        self._committing = asyncio.Lock()
-        self.traffic = Traffic()
-        """Requests under way: snapshots are stored between them."""
+        self._shelf = Shelf(node, stored)
+        self._stored_as: dict[int, str] = {}
+        """Ids in the store of functions' snapshots in the node."""
+        self.traffic = self._shelf.traffic
         self.base = 0
         """The base snapshot's number inside the node."""
         self.idle = IdleContexts(settings.hot_per_function, settings.hot_total)
         self._idle_s = settings.hot_idle_s
         self._ending: asyncio.Task[None] | None = None
         self.snapshots = FunctionSnapshots()
+        self.arguments = Arguments(
+            *(stored, self._shelf, settings.argument_snapshots),
+            stored_as=self._stored_as.get,
+            place=self._placed,
+            evict=self._evict_soon,
+        )
         self.importing: dict[str, asyncio.Event] = {}
         """Functions being imported by a first call; set once their snapshot can be looked for."""
         # A UC's share, and as much again as the kernel and new UCs need meanwhile.
@@ -94,6 +95,7 @@ class Life:
             return False
         self._base_id = found.id
         self.known = await self._stored.functions(found.id)
+        await self.arguments.look(self.known)
         return True
 
     async def _take_base(self, ao: bool) -> None:
@@ -122,8 +124,7 @@ class Life:
 
     async def flush(self) -> None:
         """Wait until what was captured is stored."""
-        while self._storing:
-            await asyncio.wait(self._storing)
+        await self._shelf.flush()
 
     def keep_idle(self, function: str, context: int) -> None:
         """Keep a UC that has served a request for the function's next one."""
@@ -136,9 +137,9 @@ class Life:
     def keep_captured(self, function: Function, number: int) -> None:
         """Keep a function's new snapshot, in place of an older one, and store it in a pause."""
         replaced = self.snapshots.put(function.id, number)
-        self._soon(self._store_function(function, number))
+        self._shelf.soon(self._store_function(function, number))
         if replaced is not None:
-            self._soon(self._evict(replaced))
+            self._evict_soon(replaced)
 
     async def bring_in(self, function: Function) -> int | None:
         """Take a function's snapshot in from the store; return its number, or None."""
@@ -146,36 +147,54 @@ class Life:
         if manifest is None:
             return None
         try:
-            number = await self._placed(await self._stored.open(manifest))
+            number = await self._placed(await self._stored.open(manifest), self.base)
         except SeussError as error:
             logger.warning("%s is imported again: %s", function.name, error)
             self.known.pop(function.id, None)
             return None
+        self._stored_as[number] = manifest.id
         replaced = self.snapshots.put(function.id, number)
         if replaced is not None:
-            self._soon(self._evict(replaced))
+            self._evict_soon(replaced)
         return number
 
-    async def _placed(self, snapshot: Snapshot) -> int:
-        """Take a snapshot in on the base; where the region is full, give others' pages back."""
+    async def _placed(self, snapshot: Snapshot, parent: int) -> int:
+        """Take a snapshot in on `parent`; where the region is full, give others' pages back."""
         while True:
             try:
-                return await self._stored.bring_in(self.node, snapshot, self.base)
+                return await self._stored.bring_in(self.node, snapshot, parent)
             except RegionFullError:
-                oldest = self.snapshots.pop_first(self.node.borrowed.borrows)
-                if oldest is None:
+                if not await self._forget_borrowed(parent):
                     raise
-                function, number = oldest
-                logger.info("the shared region is full: a function's snapshot was forgotten")
-                ended = [self.node.end(context) for context in self.idle.pop_all(function)]
-                await asyncio.gather(*ended, self._evict(number))
                 await self.node.give_back()
+
+    async def _forget_borrowed(self, needed: int) -> bool:
+        """Forget a snapshot of pages in the region, but for `needed`; return if there was any."""
+
+        def wanted(number: int) -> bool:
+            return number != needed and self.node.borrowed.borrows(number)
+
+        number = self.arguments.kept.pop_first(wanted)
+        contexts: list[int] = []
+        if number is None:
+            oldest = self.snapshots.pop_first(wanted)
+            if oldest is None:
+                return False
+            function, number = oldest
+            contexts = self.idle.pop_all(function)
+        logger.info("the shared region is full: a snapshot was forgotten")
+        await asyncio.gather(*(self.node.end(context) for context in contexts), self._evict(number))
+        return True
 
     def drop_captured(self, capture: asyncio.Future[Reply]) -> None:
         """Forget the snapshot of a capture, now done, that nobody waits for any more."""
         reply = capture.result()
         if reply.error is None:
-            self._soon(self._evict(self.node.captured(reply).snapshot))
+            self.drop(reply)
+
+    def drop(self, captured: Reply | Frame) -> None:
+        """Forget the snapshot that a capture came to."""
+        self._evict_soon(self.node.captured(captured).snapshot)
 
     def look_after_memory(self) -> None:
         """Have the node's free memory looked at soon, off the request path."""
@@ -193,9 +212,10 @@ class Life:
             logger.info("memory is short: %d idle contexts ended", len(contexts))
             await asyncio.gather(*(self.node.end(context) for context in contexts))
             return True
-        snapshots = self.snapshots.pop_oldest(1, needed)
+        snapshots = self.arguments.kept.pop_oldest(1, needed)
+        snapshots = snapshots or self.snapshots.pop_oldest(1, needed)
         if snapshots:
-            logger.info("memory is short: a function's snapshot was forgotten")
+            logger.info("memory is short: a snapshot was forgotten")
             await asyncio.gather(*(self._evict(snapshot) for snapshot in snapshots))
         return bool(snapshots)
 
@@ -207,31 +227,20 @@ class Life:
                 self.node.end_soon(context)
 
     async def _store_function(self, function: Function, number: int) -> None:
-        try:
-            async with self._committing:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LONGEST_WAIT_S):
-                        await self.traffic.gap(STORE_PAUSE_S)
-                # Its frames are read here, so it must not go meanwhile.
-                async with self._exporting:
-                    exported = await export(self.node, number)
-                snapshot = await self._stored.commit(
-                    exported, Level.FUNCTION, function.name, self._base_id, function.id
-                )
-        except SeussError as error:
-            logger.warning("the snapshot of %s is not stored: %s", function.name, error)
-        else:
-            self.known[function.id] = snapshot.manifest
+        manifest = await self._shelf.store(
+            number, Level.FUNCTION, function.name, lambda: self._base_id, function.id
+        )
+        if manifest is not None:
+            self.known[function.id] = manifest
+            self._stored_as[number] = manifest.id
+
+    def _evict_soon(self, number: int) -> None:
+        self._shelf.soon(self._evict(number))
 
     async def _evict(self, number: int) -> None:
-        async with self._exporting:
-            await self.node.evict(number)
+        await self._shelf.evict(number)
+        self._stored_as.pop(number, None)
         self.look_after_memory()
-
-    def _soon(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._storing.add(task)
-        task.add_done_callback(self._storing.discard)
 
     async def _keep_memory_free(self) -> None:
         # A node that ends meanwhile has said so to the requests it served.

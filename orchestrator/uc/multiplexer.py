@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from orchestrator.answers import (
@@ -34,12 +34,16 @@ SILENT = Output("", False)
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request. `context` is the UC that answered; 0 if none did."""
+    """What came of a request. `context` is the UC that answered; 0 if none did.
+
+    `captured` is the CAPTURED of a UC that had itself captured on the way to its snapshot point.
+    """
 
     answer: Frame | InvocationError
     context: int
     stdout: Output = SILENT
     stderr: Output = SILENT
+    captured: Frame | None = None
 
     @property
     def error(self) -> InvocationError | None:
@@ -50,18 +54,22 @@ class Reply:
 class _Waiting:
     """A request under way."""
 
-    __slots__ = ("answer", "bound", "context", "future", "number", "stderr", "stdout", "timer")
+    __slots__ = (
+        *("answers", "bound", "captured", "context"),
+        *("future", "number", "stderr", "stdout", "timer"),
+    )
 
     def __init__(
         self,
         number: int,
-        answer: MessageType,
+        answers: Collection[MessageType],
         context: int,
         future: asyncio.Future[Reply],
         bound: bool,
     ) -> None:
         self.number = number
-        self.answer = answer
+        self.answers = answers
+        self.captured: Frame | None = None
         self.context = context
         self.bound = bound
         self.future = future
@@ -88,6 +96,7 @@ class _Waiting:
                 0 if self.context & SNAPSHOT else self.context,
                 SILENT if self.stdout is None else self.stdout.output(),
                 SILENT if self.stderr is None else self.stderr.output(),
+                self.captured,
             )
         )
 
@@ -103,6 +112,7 @@ class Multiplexer:
         link: the machine. The multiplexer does not own it.
         ended: called when a UC ended that served nothing, with its context and the reason.
         orphaned: called with a UC that was deployed for a request that nobody waits for any more.
+        unasked: called with the CAPTURED of a snapshot that nobody asked for.
     """
 
     def __init__(
@@ -110,6 +120,7 @@ class Multiplexer:
         link: Link,
         ended: Callable[[int, InvocationError], None],
         orphaned: Callable[[int], None],
+        unasked: Callable[[Frame], None] = lambda frame: None,
     ) -> None:
         self.failure: InvocationError | None = None
         """Why no request can be made any more."""
@@ -120,6 +131,7 @@ class Multiplexer:
         self._link = link
         self._ended = ended
         self._orphaned = orphaned
+        self._unasked = unasked
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
         self._numbers = itertools.count(1)
@@ -140,8 +152,7 @@ class Multiplexer:
     def begin(
         self,
         kind: MessageType,
-        answer: MessageType,
-        *,
+        *answers: MessageType,
         context: int = 0,
         payload: bytes = b"{}",
         limit_s: float = 0.0,
@@ -153,7 +164,7 @@ class Multiplexer:
         stray, and a UC that was deployed for it is orphaned.
         """
         number = next(self._numbers)
-        waiting = self._enter(answer, context, deadline_s, number, bound=not context & SNAPSHOT)
+        waiting = self._enter(answers, context, deadline_s, number, bound=not context & SNAPSHOT)
         if self.failure is None:
             self._waiting[number] = waiting
             limit_ms = math.ceil(limit_s * 1000)
@@ -164,7 +175,7 @@ class Multiplexer:
         """Start a UC from the program; READY, which carries no id, is the answer. One at a time."""
         assert self._booting is None
         number = next(self._numbers)
-        waiting = self._enter(MessageType.READY, SNAPSHOT, deadline_s, number, bound=False)
+        waiting = self._enter((MessageType.READY,), SNAPSHOT, deadline_s, number, bound=False)
         if self.failure is None:
             self._booting = self._waiting[number] = waiting
             self._post(Frame(MessageType.BOOT, b"{}", number))
@@ -209,10 +220,15 @@ class Multiplexer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _enter(
-        self, answer: MessageType, context: int, deadline_s: float, number: int, bound: bool
+        self,
+        answers: Collection[MessageType],
+        context: int,
+        deadline_s: float,
+        number: int,
+        bound: bool,
     ) -> _Waiting:
         future: asyncio.Future[Reply] = self._loop.create_future()
-        waiting = _Waiting(number, answer, context, future, bound)
+        waiting = _Waiting(number, answers, context, future, bound)
         if self.failure is not None:
             waiting.finish(self.failure)
             return waiting
@@ -231,6 +247,8 @@ class Multiplexer:
                 if not bound and waiting.bound:
                     # What it said has told which UC was deployed for this.
                     self._orphaned(waiting.context)
+                if waiting.captured is not None:
+                    self._unasked(waiting.captured)
             self._leave(waiting)
 
         waiting.timer = self._loop.call_later(deadline_s, expire)
@@ -298,13 +316,18 @@ class Multiplexer:
                 self.strays += 1
             elif kind in (MessageType.STDOUT, MessageType.STDERR):
                 waiting.write(kind, frame.payload)
+            elif kind is MessageType.CAPTURED and kind not in waiting.answers:
+                if MessageType.POINT in waiting.answers and waiting.captured is None:
+                    waiting.captured = frame
+                else:
+                    self._unasked(frame)
             else:
                 self._settle(waiting, frame)
 
     def _broke(self, frame: Frame) -> bool:
         """Whether this is the capture at a breakpoint: no order to capture is answered by it."""
         waiting = self._waiting.get(frame.id)
-        if waiting is not None and waiting.answer is MessageType.CAPTURED:
+        if waiting is not None and MessageType.CAPTURED in waiting.answers:
             return False
         future = self._breakpoints.pop(frame.context, None)
         if future is None or future.done():
@@ -334,17 +357,20 @@ class Multiplexer:
         try:
             if frame.type is MessageType.ERROR:
                 waiting.finish(told_error(frame))
-            elif frame.type is waiting.answer:
+            elif frame.type in waiting.answers:
                 waiting.finish(frame)
             else:
+                due = " or ".join(answer.name for answer in waiting.answers)
                 raise ProtocolError(
-                    f"The guest sent {frame.type.name} where {waiting.answer.name} was due. "
+                    f"The guest sent {frame.type.name} where {due} was due. "
                     "The context is faulty and was ended."
                 )
         except ProtocolError as error:
             waiting.finish(InvocationError("protocol", error.message))
 
     def _late(self, frame: Frame) -> None:
+        if frame.type is MessageType.CAPTURED:
+            self._unasked(frame)
         abandoned = self._abandoned.get(frame.id)
         if abandoned is None:
             self.strays += 1

@@ -140,7 +140,7 @@ class UcNode:
         except BaseException:
             self.memory.close()
             raise
-        self._mux = Multiplexer(self.machine, self._context_ended, self._orphaned)
+        self._mux = Multiplexer(self.machine, self._context_ended, self._orphaned, self._unasked)
         try:
             self._synchronise()
             await self.status()
@@ -207,6 +207,30 @@ class UcNode:
             deadline_s=limit_s + GRACE_S,
         )
 
+    def begin(self, context: int, payload: bytes, limit_s: float) -> asyncio.Future[Reply]:
+        """Run the function up to its snapshot point, where it has itself captured.
+
+        The answer is POINT: it waits there for `rest`, or did not run because it has other names;
+        or RESULT: it ended without getting there.
+        """
+        return self._mux.begin(
+            *(MessageType.BEGIN, MessageType.POINT, MessageType.RESULT),
+            context=context,
+            payload=payload,
+            limit_s=limit_s,
+            deadline_s=limit_s + GRACE_S,
+        )
+
+    def rest(self, context: int, payload: bytes, limit_s: float) -> asyncio.Future[Reply]:
+        """Have the function go on from its snapshot point, in a UC that waits there or a copy."""
+        return self._mux.begin(
+            *(MessageType.REST, MessageType.RESULT),
+            context=context,
+            payload=payload,
+            limit_s=limit_s,
+            deadline_s=limit_s + GRACE_S,
+        )
+
     async def unload(self, context: int) -> None:
         """Have a UC forget its function. Raises MachineError."""
         self._expect(
@@ -244,13 +268,13 @@ class UcNode:
         self._expect("set a breakpoint", reply)
         return hit
 
-    def captured(self, reply: Reply) -> CapturedContext:
-        """Read the answer to a capture. Raises MachineError for one that makes no sense."""
-        told = _numbers(reply, "snapshot", "parent", "pages", "ns")
-        if told is None or not 0 < told[0] < SNAPSHOT:
+    def captured(self, told: Reply | Frame) -> CapturedContext:
+        """Read what a capture came to. Raises MachineError for what makes no sense."""
+        numbers = _numbers(told, "snapshot", "parent", "pages", "ns")
+        if numbers is None or not 0 < numbers[0] < SNAPSHOT:
             raise self.machine.error("The node's answer to CAPTURE makes no sense")
-        self.borrowed.made(told[0], told[1])
-        return CapturedContext(*told)
+        self.borrowed.made(numbers[0], numbers[1])
+        return CapturedContext(*numbers)
 
     async def deployed(self, request: asyncio.Future[Reply]) -> Reply:
         """Await a request that deploys a UC, which is ended if nobody hears of it any more."""
@@ -259,7 +283,10 @@ class UcNode:
         except asyncio.CancelledError:
             # The answer may have come at the same moment.
             if not request.cancelled() and request.result().context:
-                self.end_soon(request.result().context)
+                reply = request.result()
+                self.end_soon(reply.context)
+                if reply.captured is not None:
+                    self._unasked(reply.captured)
             raise
 
     async def deploy(self, snapshot: int) -> tuple[int, int] | InvocationError:
@@ -427,19 +454,28 @@ class UcNode:
     def _orphaned(self, context: int) -> None:
         self.end_soon(context)
 
+    def _unasked(self, captured: Frame) -> None:
+        """Forget a snapshot that a UC had taken of itself for no reason of ours."""
+        with contextlib.suppress(MachineError):
+            self._in_background(self._evict_quietly(self.captured(captured).snapshot))
+
+    async def _evict_quietly(self, snapshot: int) -> None:
+        await self.evict(snapshot)
+
     def _context_ended(self, context: int, reason: InvocationError) -> None:
         logger.info("context %d ended: %s: %s", context, reason.kind, reason.message)
         if self._tell_ended is not None:
             self._tell_ended(context)
 
 
-def _numbers(reply: Reply, *names: str) -> tuple[int, ...] | None:
+def _numbers(told: Reply | Frame, *names: str) -> tuple[int, ...] | None:
     """Return the named whole numbers of a JSON answer, or None if it lacks one."""
-    if not isinstance(reply.answer, Frame):
+    answer = told.answer if isinstance(told, Reply) else told
+    if not isinstance(answer, Frame):
         return None
     try:
-        told = json.loads(reply.answer.payload)
-        values = tuple(told[name] for name in names)
+        members = json.loads(answer.payload)
+        values = tuple(members[name] for name in names)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return values if all(type(value) is int and value >= 0 for value in values) else None

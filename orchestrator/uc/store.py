@@ -4,6 +4,7 @@ through the region that all nodes of the host share."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +23,13 @@ from snapshot_store import (
     Level,
     Manifest,
     PageSet,
+    SeussError,
     Snapshot,
     SnapshotStore,
+    UnknownSnapshotError,
 )
+
+logger = logging.getLogger(__name__)
 
 LOWER_HALF = Block("uc", 1 << 47, 0)
 """A UC's memory: the lower half of the address space, by virtual page number."""
@@ -127,6 +132,23 @@ class StoredContexts:
         )
         return {each.function: each for each in reversed(found) if each.function is not None}
 
+    async def arguments(self, functions: Mapping[str, Manifest]) -> list[Manifest]:
+        """Return the argument snapshots on these snapshots of functions, oldest first."""
+        parents = {manifest.id for manifest in functions.values()}
+        found = await asyncio.to_thread(
+            lambda: self._store.find(depth=Depth.UC, level=Level.ARGUMENT)
+        )
+        return [each for each in reversed(found) if each.parent in parents]
+
+    async def delete(self, manifest: Manifest) -> None:
+        """Delete a snapshot that nothing is built on; the log says why if that fails."""
+        try:
+            await asyncio.to_thread(self._store.delete, manifest.id)
+        except UnknownSnapshotError:
+            pass  # another process was faster
+        except SeussError as error:
+            logger.warning("snapshot %s of %s stays: %s", manifest.id, manifest.label, error)
+
     async def open(self, manifest: Manifest) -> Snapshot:
         """Open a snapshot, checked to its last byte. Raises StoreError."""
         return await asyncio.to_thread(lambda: self._store.open(manifest.id, verify=True))
@@ -168,6 +190,7 @@ class StoredContexts:
         label: str,
         parent: str | None = None,
         function: str | None = None,
+        key: str | None = None,
     ) -> Snapshot:
         """Store a snapshot. Raises StoreError."""
         draft = Draft(
@@ -180,6 +203,7 @@ class StoredContexts:
             state=exported.state,
             parent=parent,
             function=function,
+            key=key,
             label=label,
             ao=self._ao,
             facts=self._facts,

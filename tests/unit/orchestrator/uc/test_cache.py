@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.uc.cache import FunctionSnapshots, IdleContexts
+from orchestrator.uc.cache import ArgumentSnapshots, FunctionSnapshots, IdleContexts
 
 
 def test_the_context_used_last_serves_next() -> None:
@@ -83,4 +83,21 @@ def test_snapshots_go_by_last_use() -> None:
     assert snapshots.pop_oldest(1, 2) == [7]
     assert snapshots.put("g", 7) is None
     assert snapshots.pop_oldest(5) == [2, 7]
+    assert len(snapshots) == 0
+
+
+def test_argument_snapshots_are_so_many_of_a_function() -> None:
+    snapshots = ArgumentSnapshots(2)
+    assert [snapshots.put("f", key, number) for number, key in enumerate("ab")] == [[], []]
+    assert snapshots.put("g", "a", 2) == []
+    assert snapshots.find("f", "a") == 0 and snapshots.find("f", "x") is None
+    assert snapshots.put("f", "c", 3) == [1]
+    assert snapshots.put("f", "c", 4) == [3]
+    assert snapshots.holds("f", "c") and snapshots.holds("f", "c", 4)
+    assert not snapshots.holds("f", "c", 3) and not snapshots.holds("f", "b")
+    snapshots.forget("f", "c", 3)
+    assert snapshots.pop_oldest(1, needed=2) == [0]
+    assert snapshots.pop_first(lambda number: number > 2) == 4
+    assert snapshots.pop_first(lambda number: number > 2) is None
+    snapshots.forget("g", "a", 2)
     assert len(snapshots) == 0

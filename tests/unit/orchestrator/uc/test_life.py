@@ -69,7 +69,7 @@ def node() -> FakeNode:
 @pytest.fixture
 def life(node: FakeNode) -> Life:
     made = Life(cast(UcNode, node), cast(StoredContexts, FakeStore()), SETTINGS)
-    made.known[FUNCTION.id] = cast(Any, SimpleNamespace())
+    made.known[FUNCTION.id] = cast(Any, SimpleNamespace(id="stored"))
     return made
 
 

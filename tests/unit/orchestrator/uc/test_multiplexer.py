@@ -54,8 +54,10 @@ class Conversation:
         self.guest = FakeGuest()
         self.ended: list[int] = []
         self.orphans: list[int] = []
+        self.unasked: list[Frame] = []
         self.mux = Multiplexer(
-            self.guest, lambda context, _: self.ended.append(context), self.orphans.append
+            *(self.guest, lambda context, _: self.ended.append(context), self.orphans.append),
+            self.unasked.append,
         )
 
     def invoke(self, context: int, deadline_s: float = DEADLINE_S) -> asyncio.Future[Reply]:
@@ -330,3 +332,31 @@ async def test_a_breakpoint_that_is_not_reached(talk: Conversation) -> None:
     talk.mux.fail(InvocationError("node-died", "It ended."))
     assert (await third).error == InvocationError("node-died", "It ended.")
     assert (await talk.mux.at_breakpoint(8)).error is not None
+
+
+async def test_on_the_way_to_its_point_a_context_is_captured_once(talk: Conversation) -> None:
+    begun = talk.mux.begin(
+        *(MessageType.BEGIN, MessageType.POINT, MessageType.RESULT),
+        context=SNAPSHOT | 1,
+        deadline_s=DEADLINE_S,
+    )
+    await talk.settle()
+    point = Frame(MessageType.POINT, b"{}", 1, 7)
+    talk.guest.say(captured(1, 7), captured(1, 7), point)
+    reply = await begun
+    assert (reply.answer, reply.context, reply.captured) == (point, 7, captured(1, 7))
+    assert talk.unasked == [captured(1, 7)]
+
+
+async def test_snapshots_that_nobody_asked_for_are_reported(talk: Conversation) -> None:
+    running, late = talk.invoke(5), talk.invoke(6, deadline_s=0.01)
+    begun = talk.mux.begin(MessageType.BEGIN, MessageType.POINT, context=7, deadline_s=DEADLINE_S)
+    await late
+    talk.guest.say(captured(1, 5), captured(2, 6), captured(0, 8), captured(3, 7))
+    await talk.settle()
+    assert talk.unasked == [captured(1, 5), captured(2, 6), captured(0, 8)]
+    # The one that a request was waiting for is nobody's any more when that is given up.
+    begun.cancel()
+    talk.guest.say(result(1, 5, "done"))
+    assert isinstance((await running).answer, Frame)
+    assert talk.unasked[3:] == [captured(3, 7)]
