@@ -126,6 +126,8 @@ def invoke(
       cold    start from the base snapshot, import the function, capture its snapshot
       warm    start from the function's snapshot
       hot     run in an idle context of the function (--isolation uc only)
+      resumed go on from the function's seuss.snapshot_point, captured with the same values
+              of the arguments that it names
       auto    the last of these that is possible
 
     \b

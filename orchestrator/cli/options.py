@@ -85,6 +85,14 @@ _SETTINGS = [
         metavar="N",
         help="Keep N started QEMUs ready, so that process start is off the request path.",
     ),
+    click.option(
+        "--argument-snapshots",
+        type=click.IntRange(min=0),
+        default=Settings.argument_snapshots,
+        show_default=True,
+        metavar="N",
+        help="Keep N snapshots at a function's snapshot point, one for each set of values.",
+    ),
     click.option("--no-ao", is_flag=True, help="Base snapshot without anticipatory optimisation."),
     click.option(
         "--image",
@@ -115,6 +123,7 @@ def node_options(command: Command) -> Command:
         memory: int | None,
         cores: int,
         pool: int,
+        argument_snapshots: int,
         no_ao: bool,
         image: pathlib.Path,
         store: pathlib.Path,
@@ -130,6 +139,7 @@ def node_options(command: Command) -> Command:
             memory_mib=DEFAULT_MEMORY_MIB[isolation] if memory is None else memory,
             cores=cores,
             pool_size=pool,
+            argument_snapshots=argument_snapshots,
             ao=not no_ao,
         )
         return command(settings=settings, **others)

@@ -202,6 +202,11 @@ class Machine:
         assert self._console is not None
         return await self._console.receive(limit)
 
+    async def stay_paused(self) -> None:
+        """Have a machine that waits for a stream stay paused once that has come."""
+        await self.execute("stop")
+        self.paused = True
+
     def end_stream(self) -> None:
         """Close the host's end of the incoming stream; all of it has been sent."""
         if self.stream is not None:

@@ -14,7 +14,7 @@ import contextlib
 import functools
 import socket
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ from orchestrator.errors import CaptureError, MachineError, MigrationError
 from orchestrator.machines.command_line import MIB
 from orchestrator.machines.machine import Machine
 from orchestrator.vm.migration_stream import StreamDecoder
-from orchestrator.vm.restore import Origin
 from snapshot_store.model import Block
 from snapshot_store.pageset import PAGE_SIZE, PageSet
 
@@ -41,6 +40,18 @@ LEAST_RECORD: Final = 9
 FIRMWARE_ROOM: Final = 16 * MIB
 STEP_DEADLINE_S: Final = 60.0
 FD_NAME: Final = "capture"
+
+
+class Parent(Protocol):
+    """What a delta is taken against: a snapshot's memory (`restore.Origin`, `restore.Grown`)."""
+
+    blocks: tuple[Block, ...]
+
+    def contents(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+        """Copy out the pages `numbers` (shape (n,)): shape (n, 4096)."""
+
+    def difference(self, pages: PageSet) -> PageSet:
+        """Return those of `pages` that are not as they are here."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class HeldCapture:
         origin: what the delta will be against.
     """
 
-    def __init__(self, machine: Machine, origin: Origin) -> None:
+    def __init__(self, machine: Machine, origin: Parent) -> None:
         self._machine = machine
         self._origin = origin
         self._decoder = _decoder(machine)
@@ -231,7 +242,7 @@ def margin() -> int:
     return max(LEAST_MARGIN, 3 * taken)
 
 
-def hold_page(origin: Origin, margin: int) -> int | None:
+def hold_page(origin: Parent, margin: int) -> int | None:
     """Return the page before which the first pass stops: the last with `margin` bytes after it.
 
     None when the parent has too little content for that.

@@ -9,6 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.answers import (
@@ -25,10 +26,19 @@ from orchestrator.answers import (
 from orchestrator.errors import ProtocolError
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
+from orchestrator.points import Names, told_names
 from orchestrator.wire import SEED_SIZE, Decoder, Frame, MessageType, sync_payload
 
 _requests = itertools.count(1)
 _generations = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a guest answered: the frame's type, and the JSON object in it."""
+
+    type: MessageType
+    content: dict[str, Any]
 
 
 class Instance:
@@ -47,6 +57,8 @@ class Instance:
         self._link = link
         self._decoder = Decoder()
         self._arrived: deque[Frame] = deque()
+        self.point: Names | None = None
+        """The names of the snapshot point of the function loaded last; None if it has none."""
         self._stdout = Sink()
         self._stderr = Sink()
 
@@ -67,10 +79,10 @@ class Instance:
 
     async def ready(self, deadline_s: float) -> dict[str, Any]:
         """Wait for the runner; return what it says of itself. Raises MachineError."""
-        outcome = await self._converse(None, MessageType.READY, 0, deadline_s)
+        outcome = await self._converse(None, (MessageType.READY,), 0, deadline_s)
         if isinstance(outcome, InvocationError):
             raise self._link.error(f"The guest did not become ready: {outcome.message}")
-        return outcome
+        return outcome.content
 
     async def optimise(self, deadline_s: float) -> None:
         """Have the runner do anticipatory optimisation. Raises MachineError."""
@@ -84,7 +96,10 @@ class Instance:
             *(MessageType.LOAD, function.load_payload, MessageType.LOADED),
             *(limit_s, limit_s + GRACE_S),
         )
-        return outcome if isinstance(outcome, InvocationError) else None
+        if isinstance(outcome, InvocationError):
+            return outcome
+        self.point = told_names(outcome.get("point"))
+        return None
 
     async def invoke(
         self, arguments: Mapping[str, Any], limit_s: float
@@ -96,6 +111,24 @@ class Instance:
         return await self._request(
             MessageType.INVOKE, payload, MessageType.RESULT, limit_s, limit_s + GRACE_S
         )
+
+    async def begin(self, payload: bytes, limit_s: float) -> Answer | InvocationError:
+        """Run the loaded function up to its snapshot point, with what that names.
+
+        The answer is POINT: it waits there for `rest`, or did not run because it has other names;
+        or RESULT: it ended without getting there.
+        """
+        return await self._ask(
+            MessageType.BEGIN, payload, (MessageType.POINT, MessageType.RESULT), limit_s
+        )
+
+    async def rest(self, payload: bytes, limit_s: float) -> dict[str, Any] | InvocationError:
+        """Have the function go on from its snapshot point; return its result or what went wrong.
+
+        What it wrote before the point stays.
+        """
+        answer = await self._ask(MessageType.REST, payload, (MessageType.RESULT,), limit_s, True)
+        return answer if isinstance(answer, InvocationError) else answer.content
 
     async def unload(self, deadline_s: float) -> None:
         """Have the runner forget the function. Raises MachineError."""
@@ -128,17 +161,37 @@ class Instance:
         number = next(_requests)
         self._stdout, self._stderr = Sink(), Sink()
         frame = Frame(kind, payload, id=number, limit_ms=math.ceil(limit_s * 1000))
-        return await self._converse(frame, answer, number, deadline_s)
+        told = await self._converse(frame, (answer,), number, deadline_s)
+        return told if isinstance(told, InvocationError) else told.content
+
+    async def _ask(
+        self,
+        kind: MessageType,
+        payload: bytes,
+        answers: tuple[MessageType, ...],
+        limit_s: float,
+        same_output: bool = False,
+    ) -> Answer | InvocationError:
+        """Send one of the requests that make up an invocation, and wait for its answer."""
+        number = next(_requests)
+        if not same_output:
+            self._stdout, self._stderr = Sink(), Sink()
+        frame = Frame(kind, payload, id=number, limit_ms=math.ceil(limit_s * 1000))
+        return await self._converse(frame, answers, number, limit_s + GRACE_S)
 
     async def _converse(
-        self, request: Frame | None, answer: MessageType, number: int, deadline_s: float
-    ) -> dict[str, Any] | InvocationError:
+        self,
+        request: Frame | None,
+        answers: tuple[MessageType, ...],
+        number: int,
+        deadline_s: float,
+    ) -> Answer | InvocationError:
         """Send a frame and wait for the answer to it, whatever the guest does meanwhile."""
         try:
             async with asyncio.timeout(deadline_s):
                 if request is not None:
                     await self._send(request)
-                return await self._answer(answer, number)
+                return await self._answer(answers, number)
         except TimeoutError:
             return InvocationError("timeout", f"The guest gave no answer within {deadline_s:g} s.")
         except ProtocolError as error:
@@ -146,7 +199,9 @@ class Instance:
         except (EOFError, OSError):
             return await last_words(self._link)
 
-    async def _answer(self, answer: MessageType, number: int) -> dict[str, Any] | InvocationError:
+    async def _answer(
+        self, answers: tuple[MessageType, ...], number: int
+    ) -> Answer | InvocationError:
         while True:
             frame = await self._next()
             if frame.type is MessageType.LOG:
@@ -165,11 +220,12 @@ class Instance:
                 )
             elif frame.type is MessageType.ERROR:
                 return told_error(frame)
-            elif frame.type is answer:
-                return frame.json()
+            elif frame.type in answers:
+                return Answer(frame.type, frame.json())
             else:
+                due = " or ".join(answer.name for answer in answers)
                 raise ProtocolError(
-                    f"The guest sent {frame.type.name} where {answer.name} was due. "
+                    f"The guest sent {frame.type.name} where {due} was due. "
                     "It is faulty: end it and start another."
                 )
 

@@ -27,6 +27,7 @@ from orchestrator.machines import accelerator
 from orchestrator.machines.backend import machine_type
 from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.machine import Machine
+from orchestrator.points import Named
 from orchestrator.rehearsal import REHEARSAL, REHEARSALS
 from orchestrator.settings import Settings
 from orchestrator.traffic import Traffic
@@ -157,6 +158,20 @@ class VmNode:
             self._draft(captured, Level.FUNCTION, function.name, parent, function.id)
         )
 
+    def plan_argument(
+        self, captured: Captured, parent: str, function: Function, named: Named
+    ) -> Plan:
+        """Plan the snapshot of a function at its point, a delta against its own, now stored."""
+        return self.store.plan(
+            self._draft(captured, Level.ARGUMENT, named.label, parent, function.id, named.key)
+        )
+
+    def find_arguments(self, function: Function, parent: str | None = None) -> list[Manifest]:
+        """Return the snapshots at the function's point, newest first; on `parent` if given."""
+        return self.store.find(
+            depth=Depth.VM, level=Level.ARGUMENT, function=function.id, parent=parent
+        )
+
     async def carry_out(self, plan: Plan) -> Snapshot:
         """Store a planned snapshot; it is on disk when this returns."""
         loop = asyncio.get_running_loop()
@@ -241,6 +256,7 @@ class VmNode:
         label: str,
         parent: str | None = None,
         function: str | None = None,
+        key: str | None = None,
     ) -> Draft:
         return Draft(
             depth=Depth.VM,
@@ -252,6 +268,7 @@ class VmNode:
             state=captured.state,
             parent=parent,
             function=function,
+            key=key,
             label=label,
             ao=self.settings.ao,
             facts=self._facts,

@@ -86,8 +86,7 @@ class Origin:
 
     def difference(self, pages: PageSet) -> PageSet:
         """Return those of `pages` that are not as they are in this base."""
-        changed = np.flatnonzero((pages.data != self.contents(pages.numbers)).any(axis=1))
-        return PageSet(pages.numbers[changed], pages.data[changed])
+        return changed(pages, self.contents(pages.numbers))
 
     def machine(self, hardware: Hardware, paused: bool = False) -> Machine:
         """Return a machine, not yet started, that waits for this origin's stream."""
@@ -107,6 +106,39 @@ class Origin:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class Grown:
+    """A base with a function's snapshot on it, as what a further delta is taken against.
+
+    Args:
+        origin: the base.
+        pages: what differs from it in the function's snapshot.
+    """
+
+    def __init__(self, origin: Origin, pages: PageSet) -> None:
+        self.blocks = origin.blocks
+        self._origin = origin
+        self._pages = pages
+
+    def contents(self, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+        """Copy out the pages `numbers` (shape (n,), any blocks): shape (n, 4096)."""
+        data = self._origin.contents(numbers)
+        found = np.searchsorted(self._pages.numbers, numbers)
+        known = found < len(self._pages)
+        known[known] = self._pages.numbers[found[known]] == numbers[known]
+        data[known] = self._pages.take(found[known])
+        return data
+
+    def difference(self, pages: PageSet) -> PageSet:
+        """Return those of `pages` that are not as they are here."""
+        return changed(pages, self.contents(pages.numbers))
+
+
+def changed(pages: PageSet, contents: npt.NDArray[np.uint8]) -> PageSet:
+    """Return those of `pages` that differ from `contents`, their bytes in the parent."""
+    rows = np.flatnonzero((pages.data != contents).any(axis=1))
+    return PageSet(pages.numbers[rows], pages.data[rows])
 
 
 async def prepare(machine: Machine, origin: Origin) -> None:
