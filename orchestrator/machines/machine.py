@@ -141,7 +141,7 @@ class Machine:
     @property
     def status(self) -> int | None:
         """QEMU's exit status, negative for a signal; None while it runs."""
-        return None if self._process is None else self._process.returncode
+        return None if self._process is None else self._process.poll()
 
     @property
     def log_tail(self) -> str:
@@ -217,8 +217,11 @@ class Machine:
         """Return an error that carries this machine's command, its status and its last words."""
         self._debug_log.drain()
         self._qemu_log.drain()
-        if self.status is not None:
-            message = f"{message} ({describe_status(self.status)})"
+        message = message.removesuffix(".")
+        ending = None if self.status is None else describe_status(self.status)
+        # A message that was made of another one may say it already.
+        if ending is not None and ending not in message:
+            message = f"{message} ({ending})"
         return MachineError(f"{message}.", command=self.command, log_tail=self.log_tail)
 
     async def wait(self) -> int:

@@ -39,6 +39,8 @@ LEAST_RECORD: Final = 9
 """Bytes of the shortest record, a zero page: no page comes in fewer."""
 FIRMWARE_ROOM: Final = 16 * MIB
 STEP_DEADLINE_S: Final = 60.0
+ENDING_S: Final = 1.0
+"""How long a machine whose stream broke off is given to end, if that is why."""
 FD_NAME: Final = "capture"
 
 
@@ -79,7 +81,6 @@ async def capture_full(machine: Machine) -> Captured:
             await _migrate(machine, far)
             far.close()
             await _read_all(machine, near, decoder)
-            decoder.finish()
     except (MachineError, MigrationError) as error:
         raise _failed(error) from error
     return Captured(decoder.blocks, decoder.nonzero_pages(), decoder.state)
@@ -149,7 +150,6 @@ class HeldCapture:
                 # While this end is open here, the end of the stream would not be seen.
                 far.close()
                 await _read_all(self._machine, near, self._decoder)
-                self._decoder.finish()
         except (MachineError, MigrationError) as error:
             raise _failed(error) from error
         finally:
@@ -267,7 +267,7 @@ async def _migrate(machine: Machine, far: socket.socket) -> None:
 
 
 async def _read_all(machine: Machine, near: socket.socket, decoder: StreamDecoder) -> None:
-    """Feed the decoder until the stream's end."""
+    """Feed the decoder until the stream's end, which must be that of the state."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(STEP_DEADLINE_S):
@@ -275,6 +275,14 @@ async def _read_all(machine: Machine, near: socket.socket, decoder: StreamDecode
                 decoder.feed(data)
     except (TimeoutError, OSError) as error:
         raise machine.error("QEMU did not send its whole state") from error
+    try:
+        decoder.finish()
+    except MigrationError:
+        # A machine that was killed is no flaw of the stream's format.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(machine.wait(), ENDING_S)
+            raise machine.error("QEMU ended before it had sent its whole state") from None
+        raise
 
 
 def _sockets(send_buffer: int) -> tuple[socket.socket, socket.socket]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import os
@@ -75,7 +76,9 @@ class Instance:
     async def synchronise(self) -> None:
         """Give the guest true time and fresh randomness; due first after every boot or restore."""
         payload = sync_payload(time.time_ns(), next(_generations), os.urandom(SEED_SIZE))
-        await self._send(Frame(MessageType.SYNC, payload))
+        # There is no answer to it; of a machine that is gone, the request that follows tells why.
+        with contextlib.suppress(OSError):
+            await self._send(Frame(MessageType.SYNC, payload))
 
     async def ready(self, deadline_s: float) -> dict[str, Any]:
         """Wait for the runner; return what it says of itself. Raises MachineError."""
