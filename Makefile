@@ -20,8 +20,9 @@ help: ## Show this text
 
 setup: $(VENV)/.ready ## Install the Debian packages (as root) and make .venv
 
-image: setup ## Build the guest image build/ebbrt-python.elf and the boot tests' images
-	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) all boot-tests
+image: setup ## Build the guest images build/ebbrt-*.elf and the boot tests' images
+	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) \
+	  PIP='$(CURDIR)/$(BIN)/python -m pip' all boot-tests
 
 micro: setup ## Build Micro's worker, load generator and checker (Rust)
 	@$(MAKE) -C micro_worker BUILD=$(BUILD)/micro

@@ -4,12 +4,6 @@
 #include "lib/String.h"
 #include "node/Report.h"
 
-namespace {
-
-constexpr std::string_view kProgram = "/bin/python";
-
-}  // namespace
-
 uint32_t ebbrt::ContextsRoot::CountContexts() const {
   uint32_t count = 0;
   for (unsigned core = 0; core < cpu::Count(); ++core)
@@ -37,8 +31,8 @@ unsigned ebbrt::Contexts::ChooseCore(ContextsRoot& root) {
 uint32_t ebbrt::Contexts::Boot() {
   auto uc = std::make_unique<UnikernelContext>(next_id(), root_.limits(),
                                                root_.archive(), *this);
-  const std::string_view arguments[] = {kProgram};
-  if (!uc->Start(kProgram, arguments, {}))
+  const std::string_view arguments[] = {ebbrt::UcFiles::kProgram};
+  if (!uc->Start(ebbrt::UcFiles::kProgram, arguments, {}))
     return 0;
   auto id = uc->id();
   contexts_.Insert(id, std::move(uc));

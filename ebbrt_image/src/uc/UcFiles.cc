@@ -11,7 +11,6 @@
 namespace {
 
 constexpr size_t kMaxFiles = 4096;
-constexpr std::string_view kExecutable = "/bin/python";
 
 void FillRandom(std::span<std::byte> bytes) {
   ebbrt::entropy->Read(bytes);
@@ -88,7 +87,7 @@ ebbrt::UcFiles::Load(std::span<const std::byte> bytes, const Archive& archive,
   std::unique_ptr<UcFiles> files(new UcFiles(limits));
   PrototypeReader consoles;
   StateReader reader({archive, MakeStorage(files->pages_, limits.tmp_pages),
-                      &FillRandom, kExecutable, consoles,
+                      &FillRandom, ebbrt::UcFiles::kProgram, consoles,
                       static_cast<int>(limits.descriptors)});
   auto read = reader.Read(bytes);
   if (!read)
@@ -104,7 +103,7 @@ ebbrt::UcFiles::UcFiles(const Archive& archive, Limits limits,
     : limits_(limits), pages_(payer),
       system_(MakeRef<FileSystem>(archive,
                                   MakeStorage(pages_, limits.tmp_pages),
-                                  &FillRandom, kExecutable)),
+                                  &FillRandom, ebbrt::UcFiles::kProgram)),
       descriptors_(static_cast<int>(limits.descriptors)),
       directory_(system_->root()) {}
 

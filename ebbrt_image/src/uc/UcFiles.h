@@ -18,6 +18,9 @@ namespace ebbrt {
 
 class UcFiles {
  public:
+  // The runtime's program, whichever it is.
+  static constexpr std::string_view kProgram = "/bin/runtime";
+
   struct Limits {
     uint64_t tmp_pages;
     uint32_t descriptors;

@@ -1,4 +1,4 @@
-"""The guest's Python program, run on this machine with a socketpair as its frame stream."""
+"""A guest's program, run on this machine with a socketpair as its frame stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from typing import Any, Self
 from orchestrator.wire import Decoder, Frame, MessageType, sync_payload
 
 REPOSITORY = Path(__file__).parents[3]
-PROGRAM = Path(os.environ.get("BUILD", REPOSITORY / "build")) / "python/root/bin/python"
+BUILD = Path(os.environ.get("BUILD", REPOSITORY / "build"))
+PROGRAM = BUILD / "python/root/bin/python"
+JAVASCRIPT = BUILD / "js/root/bin/js"
 STREAM = 3
 PATIENCE_S = 60.0
 
@@ -35,16 +37,16 @@ def zipped(files: dict[str, str | bytes]) -> str:
 class NativeRunner:
     """One process of the program; a context manager that leaves no process and file behind.
 
-    ``wrapper`` is a command to run it under.
+    ``wrapper`` is a command to run it under, ``program`` a runtime's program.
     """
 
-    def __init__(self, wrapper: tuple[str, ...] = ()) -> None:
+    def __init__(self, wrapper: tuple[str, ...] = (), program: Path = PROGRAM) -> None:
         self._here, there = socket.socketpair()
         self._here.settimeout(PATIENCE_S)
         # The shell puts the socket where the guest's kernel has it.
         script = f'exec "$@" {STREAM}<&{there.fileno()}'
         self.process = subprocess.Popen(
-            ["/bin/bash", "-c", script, "bash", *wrapper, str(PROGRAM)],
+            ["/bin/bash", "-c", script, "bash", *wrapper, str(program)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
