@@ -33,7 +33,7 @@ from orchestrator.machines import accelerator
 from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.guest_memory import memory_of
 from orchestrator.machines.machine import Machine
-from orchestrator.rehearsal import REHEARSAL, REHEARSALS
+from orchestrator.rehearsal import REHEARSALS, rehearsal
 from orchestrator.settings import Settings
 from orchestrator.uc.multiplexer import Multiplexer
 from orchestrator.uc.node import UcNode
@@ -259,7 +259,11 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
         if settings.ao:
             await node.optimise(context)
         for _ in range(REHEARSALS):
-            _answer(node.machine, "rehearse", (await node.load(context, REHEARSAL, 60.0)).answer)
+            _answer(
+                node.machine,
+                "rehearse",
+                (await node.load(context, rehearsal("python"), 60.0)).answer,
+            )
             await node.unload(context)
         base = (await node.capture(context)).snapshot
         await node.end(context)
@@ -281,7 +285,7 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
 
 async def _rehearse(node: UcNode, base: int) -> None:
     """Take and drop a function's snapshot once, so that the kernel's heap has grown for it."""
-    loaded = await node.load(SNAPSHOT | base, REHEARSAL, LIMIT_S)
+    loaded = await node.load(SNAPSHOT | base, rehearsal("python"), LIMIT_S)
     _answer(node.machine, "rehearse", loaded.answer)
     snapshot = (await node.capture(loaded.context)).snapshot
     await node.end(loaded.context)

@@ -13,11 +13,17 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from orchestrator.errors import FunctionFileError
+from orchestrator.runtimes import (
+    DEFAULT_RUNTIME,
+    RUNTIMES,
+    Runtime,
+    find_runtime,
+    runtime_of_suffix,
+)
 from orchestrator.wire import MAX_PAYLOAD
 
 Format = Literal["source", "zip"]
 
-ENTRY_FILE = "__main__.py"
 POINT_CALL = b"snapshot_point"
 """What the guest looks for a snapshot point by."""
 MOST_LOOKED_AT = 1 << 20
@@ -28,15 +34,17 @@ MOST_LOOKED_AT = 1 << 20
 class Function:
     """Code with a `main(args: dict) -> dict`, as OpenWhisk's actions have it.
 
-    `format` is "source" (one file of UTF-8 text) or "zip" (several files with a `__main__.py`).
-    Raises FunctionFileError when the code cannot be what `format` says. Whether it is valid Python
-    is the guest's to say: it answers with a `syntax-error` of its own.
+    `format` is "source" (one file of UTF-8 text) or "zip" (several files, one of them the
+    runtime's entry). Raises FunctionFileError when the code cannot be what `format` says, and
+    SettingsError for a runtime that does not exist. Whether the code is valid is the guest's to
+    say: it answers with a `syntax-error` of its own.
     """
 
     name: str
     format: Format
     code: bytes
     main: str = "main"
+    runtime: str = DEFAULT_RUNTIME
 
     def __post_init__(self) -> None:
         if self.format not in get_args(Format):
@@ -48,10 +56,11 @@ class Function:
         if not self.main.isidentifier():
             raise FunctionFileError(
                 self.name,
-                f"{self.main!r} cannot be the name of a Python function. Name the one to call.",
+                f"{self.main!r} cannot be the name of a function. Name the one to call.",
             )
+        runtime = find_runtime(self.runtime)
         if self.format == "zip":
-            _check_zip(self.name, self.code)
+            _check_zip(self.name, self.code, runtime)
         if len(self.load_payload) > MAX_PAYLOAD:
             raise FunctionFileError(
                 self.name,
@@ -61,16 +70,20 @@ class Function:
             )
 
     @classmethod
-    def from_file(cls, path: pathlib.Path, main: str = "main") -> Function:
-        """Read a function from a .py file or a .zip with `__main__.py`.
+    def from_file(
+        cls, path: pathlib.Path, main: str = "main", runtime: str | None = None
+    ) -> Function:
+        """Read a function from a file: its ending, or what a zip holds, says which runtime's it is.
 
-        Raises FunctionFileError naming the file, what is wrong with it, and what to do.
+        A given `runtime` goes before that. Raises FunctionFileError naming the file, what is wrong
+        with it, and what to do.
         """
         suffix = path.suffix.lower()
-        if suffix not in (".py", ".zip"):
+        by_suffix = runtime_of_suffix(suffix)
+        if suffix != ".zip" and by_suffix is None:
+            endings = ", ".join(end for each in RUNTIMES.values() for end in each.suffixes)
             raise FunctionFileError(
-                str(path),
-                f"a function is a .py file, or a .zip with {ENTRY_FILE}; this is neither.",
+                str(path), f"a function is a file ending in {endings} or .zip; this is neither."
             )
         try:
             code = path.read_bytes()
@@ -81,15 +94,18 @@ class Function:
         # Names go into manifests and onto terminals.
         name = "".join(letter if letter.isprintable() else "?" for letter in path.stem)
         try:
-            return cls(name, "zip" if suffix == ".zip" else "source", code, main)
+            if suffix == ".zip":
+                return cls(name, "zip", code, main, runtime or _runtime_of_zip(name, code))
+            assert by_suffix is not None
+            return cls(name, "source", code, main, runtime or by_suffix.name)
         except FunctionFileError as error:
             raise FunctionFileError(str(path), error.fault) from error
 
     @cached_property
     def id(self) -> str:
-        """SHA-256 (64 hex digits) over format, main and code; the name is not part of it."""
+        """SHA-256 (64 hex digits) over runtime, format, main and code, not over the name."""
         digest = hashlib.sha256()
-        digest.update(f"{self.format}\0{self.main}\0".encode())
+        digest.update(f"{self.runtime}\0{self.format}\0{self.main}\0".encode())
         digest.update(self.code)
         return digest.hexdigest()
 
@@ -106,11 +122,14 @@ class Function:
     @cached_property
     def mentions_point(self) -> bool:
         """Whether a snapshot point can be in the function's file; False is certain."""
+        runtime = find_runtime(self.runtime)
+        if not runtime.points:
+            return False
         if self.format == "source":
             return POINT_CALL in self.code
         try:
             with zipfile.ZipFile(io.BytesIO(self.code)) as archive:
-                text = archive.open(ENTRY_FILE).read(MOST_LOOKED_AT)
+                text = archive.open(runtime.entries[0]).read(MOST_LOOKED_AT)
         except Exception:  # whatever is wrong with it, the guest will tell
             return True
         return POINT_CALL in text or len(text) == MOST_LOOKED_AT
@@ -125,13 +144,27 @@ class Function:
             ) from error
 
 
-def _check_zip(name: str, code: bytes) -> None:
+def _names_in_zip(name: str, code: bytes) -> list[str]:
     try:
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
-            names = archive.namelist()
+            return archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise FunctionFileError(name, f"this is no zip file ({error}). Pack it again.") from error
-    if ENTRY_FILE not in names:
+
+
+def _runtime_of_zip(name: str, code: bytes) -> str:
+    files = _names_in_zip(name, code)
+    for runtime in RUNTIMES.values():
+        if any(entry in files for entry in runtime.entries):
+            return runtime.name
+    return DEFAULT_RUNTIME
+
+
+def _check_zip(name: str, code: bytes, runtime: Runtime) -> None:
+    files = _names_in_zip(name, code)
+    if not any(entry in files for entry in runtime.entries):
         raise FunctionFileError(
-            name, f"the zip has no {ENTRY_FILE} at its top. Add one that defines the function."
+            name,
+            f"the zip has no {' or '.join(runtime.entries)} at its top. "
+            "Add one that defines the function.",
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+from collections.abc import Mapping
 
 from orchestrator.errors import ImageError
 
-RUNTIME = "python"
 PROBE_NAME = "accelerator-probe.elf"
 BOOT_DEADLINE_S = 120.0
 
@@ -41,3 +41,13 @@ def check_mark(image: pathlib.Path, mark: list[int]) -> None:
     """Make sure that an image is the one it was. Raises ImageError."""
     if image_mark(image) != mark:
         raise ImageError(f"The image {image} was rebuilt since the start. Start again.")
+
+
+def check_runtime(image: pathlib.Path, wanted: str, ready: Mapping[str, object]) -> None:
+    """Raise ImageError unless an image that said READY carries the wanted runtime."""
+    carried = ready.get("runtime")
+    if carried != wanted:
+        raise ImageError(
+            f"The image {image} carries the runtime {carried!r}, and {wanted!r} is wanted. "
+            "Give the image of that runtime, or none."
+        )

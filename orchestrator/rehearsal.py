@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from orchestrator.function import Function
+from orchestrator.runtimes import find_runtime
 
 REHEARSALS = 3
-REHEARSAL = Function(
-    "rehearsal",
-    "source",
-    b"import json\n\ndef main(args):\n    print('ready')\n    return json.loads(json.dumps(args))",
-)
-"""Run through the whole path before the base is taken, so that later calls find it warm."""
+
+
+def rehearsal(runtime: str) -> Function:
+    """Return the function that goes the whole path before a base of the runtime is taken."""
+    return Function("rehearsal", "source", find_runtime(runtime).rehearsal, runtime=runtime)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self, get_args
 
 from orchestrator.errors import SettingsError
+from orchestrator.runtimes import DEFAULT_RUNTIME, default_image, find_runtime
 from snapshot_store import default_root
 
 Accelerator = Literal["auto", "kvm", "tcg"]
@@ -26,14 +26,6 @@ DEFAULT_MEMORY_MIB: dict[Isolation, int] = {"vm": 128, "uc": 512, "language": 64
 
 MAX_TIMEOUT_S = 24 * 3600
 """The wire format carries a limit in 32 bits of milliseconds; a day is far below that."""
-
-
-def default_image() -> pathlib.Path:
-    """Return $SEUSS_IMAGE, or build/ebbrt-python.elf of the checkout this package lies in."""
-    named = os.environ.get("SEUSS_IMAGE")
-    if named:
-        return pathlib.Path(named)
-    return pathlib.Path(__file__).resolve().parent.parent / "build" / "ebbrt-python.elf"
 
 
 @dataclass(frozen=True)
@@ -66,6 +58,8 @@ class Settings:
     """Idle contexts kept in all."""
     hot_idle_s: float = 600.0
     """Seconds after which an unused idle context is ended."""
+    runtime: str = DEFAULT_RUNTIME
+    """What the image carries."""
 
     def __post_init__(self) -> None:
         if self.accelerator not in get_args(Accelerator):
@@ -100,6 +94,14 @@ class Settings:
                     f"{name} of {getattr(self, name)} cannot be. Give 0 (keep none) or more."
                 )
         checked_timeout(self.timeout_s)
+        find_runtime(self.runtime)
+
+    def for_runtime(self, runtime: str) -> Self:
+        """Return these settings for another runtime, with its image unless one was chosen."""
+        chosen = self.image != default_image(self.runtime)
+        return replace(
+            self, runtime=runtime, image=self.image if chosen else default_image(runtime)
+        )
 
 
 def checked_timeout(timeout_s: float) -> float:

@@ -17,7 +17,7 @@ from orchestrator.cli.options import store_option
 from orchestrator.errors import AcceleratorError, ImageError
 from orchestrator.image import image_digest
 from orchestrator.machines import accelerator
-from orchestrator.settings import default_image
+from orchestrator.runtimes import default_image
 from snapshot_store import SnapshotStore
 
 GUEST_PYTHON = (3, 11)

@@ -16,6 +16,7 @@ from orchestrator.cli.table import columns
 from orchestrator.function import Function
 from orchestrator.platform.database import Database
 from orchestrator.platform.registry import ISOLATIONS, MEMORY_SIZES_MIB, Deployment, Registry
+from orchestrator.runtimes import RUNTIMES
 from orchestrator.settings import Isolation, Settings
 from snapshot_store import SeussError, default_root
 
@@ -57,6 +58,12 @@ def deployed_names(context: click.Context, parameter: click.Parameter, begun: st
     help=f"Memory of its machine (isolation vm): {', '.join(map(str, MEMORY_SIZES_MIB))}.",
 )
 @click.option("--new", is_flag=True, help="Refuse to replace a function of that name.")
+@click.option(
+    "--runtime",
+    type=click.Choice(list(RUNTIMES)),
+    show_default="by the file",
+    help="What the function is written for.",
+)
 @click.option("--json", "as_json", is_flag=True, help="What was deployed, as one JSON object.")
 @store_option
 def deploy(
@@ -67,15 +74,18 @@ def deploy(
     timeout: float,
     memory: int | None,
     new: bool,
+    runtime: str | None,
     as_json: bool,
     store: pathlib.Path,
 ) -> None:
-    """Keep the function in FILE (a .py file, or a .zip with __main__.py) under a name.
+    """Keep the function in FILE under a name.
+
+    FILE is a .py, .js or .mjs file, or a .zip with __main__.py or index.js at its top.
 
     Call it by `seuss invoke NAME` or, while `seuss serve` runs, by HTTP. Deployed again, it has a
     new version; the snapshots of other code are never used for it.
     """
-    function = Function.from_file(file, main)
+    function = Function.from_file(file, main, runtime)
     if name is not None:
         function = replace(function, name=name)
     deployment = Deployment(function, isolation=isolation, timeout_s=timeout, memory_mib=memory)

@@ -112,7 +112,9 @@ def invoke(
     as_json: bool,
     settings: Settings,
 ) -> None:
-    """Call the function in FILE (.py, or .zip with __main__.py), or the one deployed as NAME.
+    """Call the function in FILE, or the one deployed as NAME.
+
+    FILE is a .py, .js or .mjs file, or a .zip with __main__.py or index.js at its top.
 
     With --isolation language FILE is a .rs file, as `seuss micro build` takes it; --memory is then
     the heap of one call, and of the paths there are cold (load the library) and warm.
@@ -155,11 +157,12 @@ def invoke(
             _log(settings, deployed.entry, call)
     elif settings.isolation == "language":
         workers = MicroSettings(usual_cores(), arena_mib=settings.memory_mib)
-        function = RustFunction.from_file(pathlib.Path(target))
-        progress.run(call.make(MicroDispatcher(workers), function))
+        rust = RustFunction.from_file(pathlib.Path(target))
+        progress.run(call.make(MicroDispatcher(workers), rust))
     else:
-        python = Function.from_file(pathlib.Path(target), main)
-        progress.run(_on_unikernels(settings, python, call))
+        asked = click.get_current_context().params["runtime"]
+        function = Function.from_file(pathlib.Path(target), main, asked)
+        progress.run(_on_unikernels(settings.for_runtime(function.runtime), function, call))
     if not all(invocation.ok for _, invocation in call.made):
         sys.exit(1)
 
@@ -179,6 +182,7 @@ def _as_deployed(settings: Settings, entry: registry.Entry) -> Settings:
         memory_mib = DEFAULT_MEMORY_MIB[isolation]
         if isolation == entry.isolation:
             memory_mib = entry.memory_mib or memory_mib
+    settings = settings.for_runtime(entry.runtime)
     return replace(settings, isolation=isolation, memory_mib=memory_mib)
 
 

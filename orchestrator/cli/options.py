@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import click
 
+from orchestrator.runtimes import DEFAULT_RUNTIME, RUNTIMES, default_image
 from orchestrator.settings import (
     DEFAULT_MEMORY_MIB,
     Accelerator,
@@ -16,7 +17,6 @@ from orchestrator.settings import (
     Isolation,
     Machine,
     Settings,
-    default_image,
 )
 from snapshot_store import default_root
 
@@ -97,9 +97,16 @@ _SETTINGS = [
     click.option(
         "--image",
         type=click.Path(dir_okay=False, path_type=pathlib.Path),
-        default=default_image,
-        show_default="$SEUSS_IMAGE, or build/ebbrt-python.elf",
+        default=None,
+        show_default="build/ebbrt-RUNTIME.elf; $SEUSS_IMAGE for python",
         help="The guest image.",
+    ),
+    click.option(
+        "--runtime",
+        type=click.Choice(list(RUNTIMES)),
+        default=None,
+        show_default=f"by the function's file; {DEFAULT_RUNTIME} without one",
+        help="The runtime that the image carries.",
     ),
     store_option,
 ]
@@ -125,12 +132,13 @@ def node_options(command: Command) -> Command:
         pool: int,
         argument_snapshots: int,
         no_ao: bool,
-        image: pathlib.Path,
+        image: pathlib.Path | None,
+        runtime: str | None,
         store: pathlib.Path,
         **others: Any,
     ) -> Any:
         settings = Settings(
-            image=image,
+            image=image or default_image(runtime or DEFAULT_RUNTIME),
             store=store,
             isolation=isolation,
             accelerator=accelerator,
@@ -141,6 +149,7 @@ def node_options(command: Command) -> Command:
             pool_size=pool,
             argument_snapshots=argument_snapshots,
             ao=not no_ao,
+            runtime=runtime or DEFAULT_RUNTIME,
         )
         return command(settings=settings, **others)
 

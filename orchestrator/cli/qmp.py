@@ -18,7 +18,7 @@ from orchestrator.errors import DebuggerError
 from orchestrator.image import image_mark
 from orchestrator.nodes.client import NodeClient
 from orchestrator.nodes.places import DEFAULT_NAME, NodePlace, place
-from orchestrator.settings import default_image
+from orchestrator.runtimes import default_image
 
 PROGRAM = pathlib.Path("python", "root", "bin", "python")
 """Where the build leaves the guest's interpreter, beside the image."""

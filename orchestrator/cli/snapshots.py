@@ -16,7 +16,7 @@ from orchestrator.cli import progress
 from orchestrator.cli.options import store_option
 from orchestrator.cli.table import columns
 from orchestrator.image import image_digest
-from orchestrator.settings import default_image
+from orchestrator.runtimes import default_image
 from snapshot_store import (
     PAGE_SIZE,
     Branch,

@@ -18,6 +18,7 @@ from orchestrator.gateway.outcomes import remember
 from orchestrator.paths import Path
 from orchestrator.platform.platform import Platform
 from orchestrator.platform.registry import Deployment
+from orchestrator.runtimes import DEFAULT_RUNTIME
 
 RAW_FORMATS: Final = {
     "text/x-python": "source",
@@ -145,7 +146,8 @@ def deployment_of(name: str, told: Mapping[str, Any]) -> Deployment:
         code = decoded(code) if form == "zip" else code.encode("utf-8", "surrogatepass")
     if not isinstance(code, bytes):
         raise RequestError(400, "bad-request", f"{name}: the code is missing. Send it as text.")
-    function = Function(name, form, code, chosen.pop("main", "main"))
+    runtime = chosen.pop("runtime", DEFAULT_RUNTIME)
+    function = Function(name, form, code, chosen.pop("main", "main"), runtime)
     return Deployment(function, **chosen)
 
 

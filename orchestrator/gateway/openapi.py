@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 
 from orchestrator.function import Format
 from orchestrator.paths import Path
-from orchestrator.platform.registry import ISOLATIONS, MEMORY_SIZES_MIB, NAME_RULE, RUNTIMES
+from orchestrator.platform.registry import ISOLATIONS, MEMORY_SIZES_MIB, NAME_RULE
+from orchestrator.runtimes import RUNTIMES
 
 Json = dict[str, Any]
 

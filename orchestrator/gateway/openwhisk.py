@@ -20,8 +20,15 @@ from orchestrator.platform.registry import Deployed, Deployment, Entry
 PREFIX: Final = "/api/v1/namespaces/{namespace}"
 NAMESPACES: Final = ("_", "guest")
 """The caller's own namespace, and what OpenWhisk calls it where there are no accounts."""
-KINDS: Final = ("python", "python:3", "python:default")
-KIND: Final = "python:3"
+KINDS: Final = {
+    "python:3": "python",
+    "python:default": "python",
+    "python": "python",
+    "nodejs:20": "js",
+    "nodejs:default": "js",
+    "nodejs": "js",
+}
+"""What OpenWhisk calls the runtimes; the first name of each is told back."""
 STATUS: Final = {0: "success", 1: "application error", 2: "action developer error"}
 DEVELOPERS: Final = frozenset({"syntax-error", "import-error", "no-main", "bad-result"})
 MOST_LISTED: Final = 200
@@ -161,7 +168,7 @@ def _deployment(name: str, told: Mapping[str, Any]) -> Deployment:
             400, "bad-request", f"{name}: the action has no exec. Send exec with kind and code."
         )
     kind = how.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise RequestError(
             400,
             "bad-request",
@@ -172,6 +179,7 @@ def _deployment(name: str, told: Mapping[str, Any]) -> Deployment:
         "code": how.get("code"),
         "format": "zip" if how.get("binary") is True else "source",
         "main": how.get("main"),
+        "runtime": KINDS[kind],
     }
     timeout_ms, memory = limits.get("timeout"), limits.get("memory")
     if isinstance(timeout_ms, int):
@@ -182,13 +190,21 @@ def _deployment(name: str, told: Mapping[str, Any]) -> Deployment:
     return deployment_of(name, wanted)
 
 
+def _kind_of(runtime: str) -> str:
+    return next(kind for kind, named in KINDS.items() if named == runtime)
+
+
 def _action(entry: Entry) -> dict[str, Any]:
     return {
         "namespace": "guest",
         "name": entry.name,
         "version": f"0.0.{entry.version}",
         "publish": False,
-        "exec": {"kind": KIND, "binary": entry.format == "zip", "main": entry.main},
+        "exec": {
+            "kind": _kind_of(entry.runtime),
+            "binary": entry.format == "zip",
+            "main": entry.main,
+        },
         "limits": {
             "timeout": round(entry.timeout_s * 1000),
             **({} if entry.memory_mib is None else {"memory": entry.memory_mib}),
@@ -233,7 +249,6 @@ def _activation(record: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "annotations": [
             {"key": "path", "value": f"guest/{record['function']}"},
-            {"key": "kind", "value": KIND},
             {"key": "start", "value": record["path"]},
             {"key": "latency_ms", "value": record["latency_ms"]},
         ],

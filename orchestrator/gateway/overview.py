@@ -70,8 +70,13 @@ class Overview:
         """Policies, how full the platform is, and what runs."""
         platform = self._platform
         running = [
-            {"isolation": isolation, "memory_mib": memory, "accelerator": dispatcher.accelerator}
-            for (isolation, memory), dispatcher in platform.dispatchers.started.items()
+            {
+                "isolation": isolation,
+                "memory_mib": memory,
+                "runtime": runtime,
+                "accelerator": dispatcher.accelerator,
+            }
+            for (isolation, memory, runtime), dispatcher in platform.dispatchers.started.items()
         ]
         return json_response(
             {

@@ -54,6 +54,7 @@ def function_to_json(function: Function) -> dict[str, str]:
         "format": function.format,
         "code": code,
         "main": function.main,
+        "runtime": function.runtime,
     }
 
 

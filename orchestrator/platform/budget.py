@@ -72,14 +72,16 @@ class Budget:
     """Keeps a store's snapshots within `limit` bytes: the least useful that none is built on go.
 
     Usefulness is uses by bytes; one that was never used counts as used once when it was taken. The
-    bases of `image` stay, whatever they take.
+    bases of `images` (all, if None) stay, whatever they take.
     """
 
-    def __init__(self, store: SnapshotStore, uses: Uses, limit: int, image: str | None) -> None:
+    def __init__(
+        self, store: SnapshotStore, uses: Uses, limit: int, images: frozenset[str] | None
+    ) -> None:
         self._store = store
         self._uses = uses
         self._limit = limit
-        self._image = image
+        self._images = images
 
     def keep(self) -> tuple[str, ...]:
         """Delete what is too much; return the ids of what went, least useful first.
@@ -117,7 +119,9 @@ class Budget:
         return tuple(gone)
 
     def _stays(self, manifest: Manifest) -> bool:
-        return manifest.level is Level.BASE and self._image in (None, manifest.image)
+        if manifest.level is not Level.BASE:
+            return False
+        return self._images is None or manifest.image in self._images
 
 
 def _worth(manifests: Mapping[str, Manifest], uses: Mapping[str, Use]) -> dict[str, float]:

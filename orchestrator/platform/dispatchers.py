@@ -1,4 +1,4 @@
-"""The dispatchers of a platform: one for each isolation and size of machine, started when used."""
+"""A platform's dispatchers: one for each isolation, memory and runtime, started when used."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from orchestrator.settings import DEFAULT_MEMORY_MIB, Isolation, Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.vm.dispatcher import VmDispatcher
 
-Key = tuple[Isolation, int]
-"""An isolation, and the memory of its machines in MiB."""
+Key = tuple[Isolation, int, str]
+"""An isolation, the memory of its machines in MiB, and their runtime."""
 
 
 class Dispatcher(Protocol):
@@ -102,11 +102,11 @@ class Dispatchers:
     async def of(self, deployment: Deployment) -> Dispatcher:
         """Return the dispatcher for a function. Raises SeussError when it cannot be started."""
         memory = deployment.memory_mib or self._memory_mib[deployment.isolation]
-        return await self.get((deployment.isolation, memory))
+        return await self.get((deployment.isolation, memory, deployment.function.runtime))
 
     async def default(self, isolation: Isolation) -> Dispatcher:
         """Return the dispatcher of an isolation for functions that ask for no memory."""
-        return await self.get((isolation, self._memory_mib[isolation]))
+        return await self.get((isolation, self._memory_mib[isolation], self._settings.runtime))
 
     async def get(self, key: Key) -> Dispatcher:
         """Return the dispatcher of that key, started and with its base snapshot taken."""
@@ -115,7 +115,9 @@ class Dispatchers:
             return ready
         async with self._starting.setdefault(key, asyncio.Lock()):
             if key not in self._started:
-                settings = replace(self._settings, isolation=key[0], memory_mib=key[1])
+                settings = replace(
+                    self._settings.for_runtime(key[2]), isolation=key[0], memory_mib=key[1]
+                )
                 async with AsyncExitStack() as starting:
                     dispatcher = await starting.enter_async_context(self._make(settings))
                     await dispatcher.ensure_base()

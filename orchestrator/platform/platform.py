@@ -25,6 +25,7 @@ from orchestrator.platform.dispatchers import Dispatchers, Make, make_dispatcher
 from orchestrator.platform.log import Entry, Log
 from orchestrator.platform.policies import Policies
 from orchestrator.platform.registry import ISOLATIONS, Deployed, Registry
+from orchestrator.runtimes import RUNTIMES
 from orchestrator.settings import Isolation, Settings
 from snapshot_store import SeussError, SnapshotStore
 
@@ -192,12 +193,22 @@ class Platform:
     async def keep_budget(self) -> tuple[str, ...]:
         """Delete the snapshots that are beyond the budget; return their ids. Raises SeussError."""
         await asyncio.to_thread(self._uses.write)
-        try:
-            image = await asyncio.to_thread(image_digest, self.settings.image)
-        except ImageError:
-            image = None  # nothing was started, so no base is known to be another image's
-        budget = Budget(self.store, self._uses, self.policies.snapshot_budget, image)
+        images = await asyncio.to_thread(self._images)
+        budget = Budget(self.store, self._uses, self.policies.snapshot_budget, images)
         return await asyncio.to_thread(budget.keep)
+
+    def _images(self) -> frozenset[str] | None:
+        """Return the sums of all runtimes' images; None where the own cannot be read."""
+        found = set()
+        for runtime in RUNTIMES:
+            settings = self.settings.for_runtime(runtime)
+            try:
+                found.add(image_digest(settings.image))
+            except ImageError:
+                if runtime == self.settings.runtime:
+                    # Nothing was started, so no base is known to be another image's.
+                    return None
+        return frozenset(found)
 
     async def _run(
         self,

@@ -11,15 +11,13 @@ from typing import Any, Final, cast
 
 from orchestrator.errors import AlreadyDeployedError, DeploymentError, UnknownFunctionError
 from orchestrator.function import Format, Function
-from orchestrator.image import RUNTIME
 from orchestrator.platform.database import Database
 from orchestrator.settings import Isolation, Settings, checked_timeout
 
 NAME_RULE: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_@ .&-]{0,254}[A-Za-z0-9_@.&-])?")
 """An action's name in OpenWhisk: 256 letters, digits and a few signs; no blank at its ends."""
-RUNTIMES: Final = (RUNTIME,)
 ISOLATIONS: Final[tuple[Isolation, ...]] = ("uc", "vm")
-"""Those that run Python; `seuss micro` runs Rust by language isolation."""
+"""Those of the runtimes; `seuss micro` runs Rust by language isolation."""
 MEMORY_SIZES_MIB: Final = (128, 256, 512, 1024)
 """What one invocation's machine may have: each size in use has a base snapshot and a pool."""
 
@@ -32,7 +30,6 @@ class Deployment:
     """How a function is to be run. Raises DeploymentError or SettingsError for what cannot be."""
 
     function: Function
-    runtime: str = RUNTIME
     isolation: Isolation = "uc"
     timeout_s: float = Settings.timeout_s
     """Seconds that the import and the run may take, each."""
@@ -45,11 +42,6 @@ class Deployment:
             raise DeploymentError(
                 f"{name[:80]!r} can be no function's name. Use at most 256 letters, digits, _ @ . "
                 "& - and blanks, a letter, digit or _ first and no blank last."
-            )
-        if self.runtime not in RUNTIMES:
-            raise DeploymentError(
-                f"{name}: the runtime {self.runtime!r} does not exist. "
-                f"Choose one of: {', '.join(RUNTIMES)}."
             )
         if self.isolation not in ISOLATIONS:
             raise DeploymentError(
@@ -142,7 +134,7 @@ class Registry:
                 name=function.name,
                 version=version,
                 id=function.id,
-                runtime=deployment.runtime,
+                runtime=function.runtime,
                 format=function.format,
                 main=function.main,
                 isolation=deployment.isolation,
@@ -175,10 +167,8 @@ class Registry:
             raise UnknownFunctionError(name)
         serial, code, *fields = rows[0]
         entry = Entry(*fields)
-        function = Function(entry.name, cast(Format, entry.format), code, entry.main)
-        deployment = Deployment(
-            function, entry.runtime, entry.isolation, entry.timeout_s, entry.memory_mib
-        )
+        function = Function(entry.name, cast(Format, entry.format), code, entry.main, entry.runtime)
+        deployment = Deployment(function, entry.isolation, entry.timeout_s, entry.memory_mib)
         return self._keep(serial, Deployed(deployment, entry))
 
     def list(self) -> list[Entry]:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from orchestrator.answers import encode_arguments
 from orchestrator.function import Function
-from orchestrator.image import PROBE_NAME, RUNTIME, check_mark, image_digest, image_mark
+from orchestrator.image import PROBE_NAME, check_mark, image_digest, image_mark
 from orchestrator.invocation import Invocation, InvocationError
 from orchestrator.machines import accelerator
 from orchestrator.machines.command_line import Hardware
@@ -72,7 +72,9 @@ class UcDispatcher:
         except BaseException:
             self._store.close()
             raise
-        self._stored = StoredContexts(self._store, image, RUNTIME, facts, settings.ao, self._region)
+        self._stored = StoredContexts(
+            self._store, image, settings.runtime, facts, settings.ao, self._region
+        )
         return self
 
     async def __aexit__(

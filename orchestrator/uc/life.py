@@ -10,9 +10,9 @@ from typing import Self
 
 from orchestrator.errors import CaptureError, RegionFullError
 from orchestrator.function import Function
-from orchestrator.image import BOOT_DEADLINE_S
+from orchestrator.image import BOOT_DEADLINE_S, check_runtime
 from orchestrator.invocation import InvocationError
-from orchestrator.rehearsal import REHEARSAL, REHEARSALS
+from orchestrator.rehearsal import REHEARSALS, rehearsal
 from orchestrator.settings import Settings
 from orchestrator.uc.arguments import Arguments
 from orchestrator.uc.cache import FunctionSnapshots, IdleContexts
@@ -48,6 +48,8 @@ class Life:
         self.known: dict[str, Manifest] = {}
         """Functions' snapshots in the store, by function."""
         self._stored = stored
+        self._settings = settings
+        self._rehearsal = rehearsal(settings.runtime)
         self._base_id = ""
         self._shelf = Shelf(node, stored)
         self._stored_as: dict[int, str] = {}
@@ -76,10 +78,10 @@ class Life:
     @classmethod
     async def begin(cls, node: UcNode, stored: StoredContexts, settings: Settings) -> Self:
         """Take the base snapshot in a started node, from the store or new. Raises SeussError."""
-        life, ao = cls(node, stored, settings), settings.ao
+        life = cls(node, stored, settings)
         if not await life._restore_base():
-            await life._take_base(ao)
-        if ao:
+            await life._take_base()
+        if settings.ao:
             await life._rehearse_paths()
         return life
 
@@ -98,11 +100,12 @@ class Life:
         await self.arguments.look(self.known)
         return True
 
-    async def _take_base(self, ao: bool) -> None:
+    async def _take_base(self) -> None:
         started = time.monotonic()
         node = self.node
         context = await node.boot()
-        if ao:
+        check_runtime(self._settings.image, self._settings.runtime, node.ready)
+        if self._settings.ao:
             await node.optimise(context)
             for _ in range(REHEARSALS):
                 await self._rehearse(context)
@@ -256,7 +259,7 @@ class Life:
                     await self.node.give_back()
 
     async def _rehearse(self, context: int) -> int:
-        loaded = await self.node.load(context, REHEARSAL, BOOT_DEADLINE_S)
+        loaded = await self.node.load(context, self._rehearsal, BOOT_DEADLINE_S)
         context = self._must(loaded).context
         self._must(await self.node.invoke(context, REHEARSAL_ARGUMENTS, BOOT_DEADLINE_S))
         return context
@@ -265,7 +268,7 @@ class Life:
         """Go each way once, so that what the accelerator translates is translated ahead."""
         for _ in range(REHEARSALS):
             cold = self._must(
-                await self.node.load(SNAPSHOT | self.base, REHEARSAL, BOOT_DEADLINE_S)
+                await self.node.load(SNAPSHOT | self.base, self._rehearsal, BOOT_DEADLINE_S)
             ).context
             function = (await self.node.capture(cold)).snapshot
             self._must(await self.node.invoke(cold, REHEARSAL_ARGUMENTS, BOOT_DEADLINE_S))

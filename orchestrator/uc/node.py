@@ -100,6 +100,8 @@ class UcNode:
             append=" ".join(words),
             monitor=monitor,
         )
+        self.ready: dict[str, Any] = {}
+        """What the last program started said of itself."""
         self._tell_ended = ended
         self._mux: Multiplexer
         self._background: set[asyncio.Task[None]] = set()
@@ -422,7 +424,10 @@ class UcNode:
     async def _boot(self) -> int:
         async with self._one_boot:
             reply = await self._mux.begin_boot(BOOT_DEADLINE_S)
-        return self._expect("start a context", reply).context
+        booted = self._expect("start a context", reply)
+        if isinstance(booted.answer, Frame):
+            self.ready = booted.answer.json()
+        return booted.context
 
     async def _end_booted(self, booting: asyncio.Task[int]) -> None:
         with contextlib.suppress(MachineError):

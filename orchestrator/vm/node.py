@@ -17,8 +17,8 @@ from orchestrator.function import Function
 from orchestrator.image import (
     BOOT_DEADLINE_S,
     PROBE_NAME,
-    RUNTIME,
     check_mark,
+    check_runtime,
     image_digest,
     image_mark,
 )
@@ -28,7 +28,7 @@ from orchestrator.machines.backend import machine_type
 from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.machine import Machine
 from orchestrator.points import Named
-from orchestrator.rehearsal import REHEARSAL, REHEARSALS
+from orchestrator.rehearsal import REHEARSALS, rehearsal
 from orchestrator.settings import Settings
 from orchestrator.traffic import Traffic
 from orchestrator.vm.capture import Captured, capture_full
@@ -201,7 +201,7 @@ class VmNode:
             depth=Depth.VM,
             level=Level.BASE,
             image=self.image,
-            runtime=RUNTIME,
+            runtime=self.settings.runtime,
             ao=self.settings.ao,
             facts=self._facts,
         )
@@ -220,11 +220,12 @@ class VmNode:
         async with self.unbooted() as machine:
             instance = Instance(machine)
             await instance.synchronise()
-            await instance.ready(BOOT_DEADLINE_S)
+            ready = await instance.ready(BOOT_DEADLINE_S)
+            check_runtime(self.settings.image, self.settings.runtime, ready)
             if self.settings.ao:
                 await instance.optimise(OPTIMISE_DEADLINE_S)
                 for _ in range(REHEARSALS):
-                    await _rehearse(instance)
+                    await _rehearse(instance, rehearsal(self.settings.runtime))
             captured = await capture_full(machine)
         check_mark(self.settings.image, self._mark)
         draft = self._draft(captured, Level.BASE, "base")
@@ -241,7 +242,9 @@ class VmNode:
         )
         size = self.settings.pool_size
         # Without AO, what a first request costs is to be seen, not paid ahead.
-        warm_up = _warm_up if self.settings.ao else None
+        warm_up = None
+        if self.settings.ao:
+            warm_up = functools.partial(_warm_up, rehearsal(self.settings.runtime))
         return Base(
             snapshot,
             origin,
@@ -262,7 +265,7 @@ class VmNode:
             depth=Depth.VM,
             level=level,
             image=self.image,
-            runtime=RUNTIME,
+            runtime=self.settings.runtime,
             blocks=captured.blocks,
             pages=captured.pages,
             state=captured.state,
@@ -275,14 +278,14 @@ class VmNode:
         )
 
 
-async def _warm_up(instance: Instance) -> None:
+async def _warm_up(function: Function, instance: Instance) -> None:
     await instance.synchronise()
-    await _rehearse(instance)
+    await _rehearse(instance, function)
 
 
-async def _rehearse(instance: Instance) -> None:
+async def _rehearse(instance: Instance, function: Function) -> None:
     """Take a function through the whole path once, as requests will."""
-    outcome: object = await instance.load(REHEARSAL, BOOT_DEADLINE_S)
+    outcome: object = await instance.load(function, BOOT_DEADLINE_S)
     if outcome is None:
         outcome = await instance.invoke({"rehearsal": [1, "two", None]}, BOOT_DEADLINE_S)
     if isinstance(outcome, InvocationError):

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from orchestrator.errors import FunctionFileError
+from orchestrator.errors import FunctionFileError, SettingsError
 from orchestrator.function import Function
 from orchestrator.wire import MAX_PAYLOAD
 
@@ -96,3 +96,30 @@ def test_main_must_be_a_name() -> None:
 def test_unknown_format() -> None:
     with pytest.raises(FunctionFileError, match="'tar' does not exist"):
         Function("a", "tar", SOURCE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("file", "runtime"), [("f.py", "python"), ("f.js", "js"), ("f.mjs", "js"), ("F.JS", "js")]
+)
+def test_the_ending_chooses_the_runtime(tmp_path: pathlib.Path, file: str, runtime: str) -> None:
+    path = tmp_path / file
+    path.write_text("code")
+    assert Function.from_file(path).runtime == runtime
+
+
+@pytest.mark.parametrize(("entry", "runtime"), [("__main__.py", "python"), ("index.js", "js")])
+def test_a_zips_entry_chooses_the_runtime(tmp_path: pathlib.Path, entry: str, runtime: str) -> None:
+    path = tmp_path / "f.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(entry, "code")
+    assert Function.from_file(path).runtime == runtime
+
+
+def test_runtimes_have_ids_of_their_own() -> None:
+    one, other = (Function("f", "source", b"main", runtime=name) for name in ("python", "js"))
+    assert one.id != other.id
+
+
+def test_a_runtime_that_does_not_exist() -> None:
+    with pytest.raises(SettingsError, match="Choose one of: python, js"):
+        Function("f", "source", b"", runtime="cobol")

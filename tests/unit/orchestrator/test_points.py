@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import points
-from orchestrator.function import ENTRY_FILE, Function
+from orchestrator.function import Function
 from orchestrator.points import Points, at_point, names_of, split, told_names
 from orchestrator.wire import MAX_PAYLOAD, Frame, MessageType
 
@@ -138,6 +138,6 @@ def test_the_functions_used_longest_ago_are_forgotten(monkeypatch: pytest.Monkey
 def test_zips_are_looked_into(code: bytes, mentioned: bool) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(ENTRY_FILE, code)
+        archive.writestr("__main__.py", code)
         archive.writestr("other.py", "snapshot_point")
     assert Function("f", "zip", buffer.getvalue()).mentions_point == mentioned

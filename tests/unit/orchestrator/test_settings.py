@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SettingsError
-from orchestrator.settings import Settings, default_image
+from orchestrator.runtimes import default_image
+from orchestrator.settings import Settings
 
 
 def test_image_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,9 @@ async def test_status_and_snapshots(client: aiohttp.ClientSession) -> None:
     async with client.get("/status") as answer:
         told = await answer.json()
     assert told["policies"]["queue"] == 1
-    assert told["dispatchers"] == [{"isolation": "uc", "memory_mib": 512, "accelerator": "fake"}]
+    assert told["dispatchers"] == [
+        {"isolation": "uc", "memory_mib": 512, "runtime": "python", "accelerator": "fake"}
+    ]
     async with client.get("/snapshots") as answer:
         assert await answer.json() == {"snapshots": []}
 

@@ -66,7 +66,7 @@ def labels(store: SnapshotStore) -> set[str]:
 def test_within_the_budget_nothing_goes(store: SnapshotStore, uses: Uses) -> None:
     base = store.commit(draft("base"))
     store.commit(draft("f", base.id))
-    assert Budget(store, uses, size(store), IMAGE).keep() == ()
+    assert Budget(store, uses, size(store), frozenset({IMAGE})).keep() == ()
     assert labels(store) == {"base", "f"}
 
 
@@ -80,9 +80,12 @@ def test_the_least_used_for_their_size_go_first(store: SnapshotStore, uses: Uses
     uses.write()
     one = store.open(ids["once"]).manifest.stored_bytes
     # Nine uses of ten times the bytes are worth less than one of one.
-    assert Budget(store, uses, size(store) - 1, IMAGE).keep() == (ids["large"],)
+    assert Budget(store, uses, size(store) - 1, frozenset({IMAGE})).keep() == (ids["large"],)
     assert ids["large"] not in uses.all() and ids["often"] in uses.all()
-    assert Budget(store, uses, size(store) - one, IMAGE).keep() == (ids["once"], ids["twice"])
+    assert Budget(store, uses, size(store) - one, frozenset({IMAGE})).keep() == (
+        ids["once"],
+        ids["twice"],
+    )
     assert labels(store) == {"base", "often"}
 
 
@@ -94,15 +97,15 @@ def test_what_others_are_built_on_goes_after_them(store: SnapshotStore, uses: Us
     for id in (argument.id, argument.id, other.id, other.id, other.id):
         uses.note(id)
     uses.write()
-    assert Budget(store, uses, 0, IMAGE).keep() == (argument.id, function.id, other.id)
+    assert Budget(store, uses, 0, frozenset({IMAGE})).keep() == (argument.id, function.id, other.id)
     assert labels(store) == {"base"}
 
 
 def test_bases_of_other_images_can_go(store: SnapshotStore, uses: Uses) -> None:
     base = store.commit(draft("base"))
     assert Budget(store, uses, 0, None).keep() == ()
-    assert Budget(store, uses, 0, IMAGE).keep() == ()
-    assert Budget(store, uses, 0, "another").keep() == (base.id,)
+    assert Budget(store, uses, 0, frozenset({IMAGE})).keep() == ()
+    assert Budget(store, uses, 0, frozenset({"another"})).keep() == (base.id,)
 
 
 def test_old_uses_count_less(
@@ -117,7 +120,7 @@ def test_old_uses_count_less(
     monkeypatch.setattr(time, "time", lambda: later)
     uses.note(new)
     uses.write()
-    assert Budget(store, uses, size(store) - 1, IMAGE).keep() == (old,)
+    assert Budget(store, uses, size(store) - 1, frozenset({IMAGE})).keep() == (old,)
     uses.note(new)
     uses.write()
     assert uses.all()[new] == (2.0, later)

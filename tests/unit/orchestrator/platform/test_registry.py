@@ -23,7 +23,7 @@ def function(name: str, code: bytes) -> Deployment:
 
 
 def test_what_was_deployed_comes_back(database: Database) -> None:
-    wanted = Deployment(Function("f", "source", b"x", "go"), "python", "vm", 2.5, 256)
+    wanted = Deployment(Function("f", "source", b"x", "go"), "vm", 2.5, 256)
     entry = Registry(database).put(wanted)
     found = Registry(database).get("f")
     assert found.deployment == wanted and found.entry == entry
@@ -108,7 +108,6 @@ def test_no_name_leads_out_of_a_path(name: str) -> None:
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ({"runtime": "cobol"}, "the runtime 'cobol' does not exist. Choose one of: python"),
         ({"isolation": "none"}, "the isolation 'none' is not offered"),
         ({"memory_mib": 256}, "Leave the memory out, or choose the isolation vm"),
         ({"isolation": "vm", "memory_mib": 7}, "7 MiB is not offered. Choose one of: 128, 256"),
