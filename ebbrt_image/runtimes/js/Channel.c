@@ -30,7 +30,9 @@ static const char* lost = "nothing is wrong with the stream";
 static char kept[kKeptPayload + 1];
 static char* large;
 
-const char* LostStream(void) { return lost; }
+const char* LostStream(void) {
+  return lost;
+}
 
 static uint32_t CheckOf(const Header* header) {
   return (uint32_t)crc32(0, (const Bytef*)header, kCheckedSize);
@@ -96,10 +98,8 @@ int ReceiveFrame(int descriptor, Frame* frame) {
 
 int SendFrame(int descriptor, uint16_t type, uint64_t id, const char* payload,
               size_t length) {
-  Header header = {.version = kVersion,
-                   .type = type,
-                   .id = id,
-                   .length = (uint32_t)length};
+  Header header = {
+      .version = kVersion, .type = type, .id = id, .length = (uint32_t)length};
   memcpy(header.magic, kMagic, sizeof(kMagic));
   header.check = CheckOf(&header);
   // One call where the other end takes so much: in the guest it must be one.

@@ -38,8 +38,8 @@ static char* Shortened(const char* text, size_t length) {
   size_t head = WithoutPartOfLetter(text, kMaxText / 2);
   size_t tail = WithoutPartOfLetter(text, length - kMaxText / 2);
   char* shorter;
-  if (asprintf(&shorter, "%.*s\n... %zu bytes left out ...\n%s", (int)head, text,
-               tail - head, text + tail) < 0)
+  if (asprintf(&shorter, "%.*s\n... %zu bytes left out ...\n%s", (int)head,
+               text, tail - head, text + tail) < 0)
     abort();
   return WithoutSurrogates(shorter);
 }

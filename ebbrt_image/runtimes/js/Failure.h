@@ -18,7 +18,8 @@ Failure MakeFailure(const char* kind, const char* format, ...)
 Failure FailureOfException(JSContext* context, const char* kind);
 
 // Tells of a value that was thrown; does not free it.
-Failure FailureOfValue(JSContext* context, const char* kind, JSValueConst value);
+Failure FailureOfValue(JSContext* context, const char* kind,
+                       JSValueConst value);
 
 // The text of one value, for people: never NULL, never throws; to be freed.
 char* Told(JSContext* context, JSValueConst value);

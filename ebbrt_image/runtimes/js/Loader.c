@@ -102,7 +102,7 @@ static JSModuleDef* LoadModule(JSContext* context, const char* name,
     length = strlen(text);
   }
   JSValue module = JS_Eval(context, text, length, name,
-                   JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
+                           JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
   free(text);
   if (JS_IsException(module))
     return NULL;
@@ -149,8 +149,8 @@ static JSValue Compile(JSContext* context, const char* code, size_t length,
                         strstr(code, "import") || strstr(code, "export");
     JSValueConst error = means_module ? as_module : as_script;
     *failure = FailureOfValue(
-        context, IsSyntaxError(context, error) ? "syntax-error" : "import-error",
-        error);
+        context,
+        IsSyntaxError(context, error) ? "syntax-error" : "import-error", error);
     JS_FreeValue(context, as_module);
     compiled = JS_UNDEFINED;
   }
@@ -168,8 +168,8 @@ static bool Run(JSContext* context, JSValue compiled, Failure* failure) {
     good = RunUntilSettled(context, answer) &&
            JS_PromiseState(context, answer) == JS_PROMISE_FULFILLED;
     if (!good && JS_PromiseState(context, answer) == JS_PROMISE_PENDING) {
-      *failure = MakeFailure("import-error",
-                             "the module awaits what will never come");
+      *failure =
+          MakeFailure("import-error", "the module awaits what will never come");
     } else if (!good) {
       JSValue reason = JS_PromiseResult(context, answer);
       *failure = FailureOfValue(context, "import-error", reason);
@@ -235,8 +235,8 @@ static Failure NoMain(JSContext* context, const char* file, const char* entry,
                       JSValueConst found, bool module) {
   if (!JS_IsUndefined(found)) {
     char* told = Told(context, found);
-    Failure failure = MakeFailure("no-main", "%s: %s is no function: %s", file,
-                                  entry, told);
+    Failure failure =
+        MakeFailure("no-main", "%s: %s is no function: %s", file, entry, told);
     free(told);
     return failure;
   }
@@ -317,9 +317,8 @@ bool LoadFunction(JSContext* context, JSValueConst object, JSValue* entry,
   } else if (strcmp(request.format, "zip") == 0) {
     good = LoadZip(context, &request, entry, failure);
   } else {
-    *failure = MakeFailure("bad-request",
-                           "format is '%s', not 'source' or 'zip'",
-                           request.format);
+    *failure = MakeFailure(
+        "bad-request", "format is '%s', not 'source' or 'zip'", request.format);
   }
   FreeRequest(&request);
   if (!good)

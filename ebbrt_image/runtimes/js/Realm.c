@@ -59,13 +59,13 @@ JSContext* NewRealm(JSRuntime* runtime) {
     FailToStart(context, "natives");
   for (int i = 0; i < kLibraryCount; ++i) {
     const LibraryPart* part = &kLibrary[i];
-    JSValue body = JS_Eval(context, part->begin,
-                           (size_t)(part->end - part->begin - 1), part->name,
-                           JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_STRICT);
+    JSValue body =
+        JS_Eval(context, part->begin, (size_t)(part->end - part->begin - 1),
+                part->name, JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_STRICT);
     JSValueConst arguments[] = {native, global};
-    JSValue answer = JS_IsException(body) ? JS_EXCEPTION
-                                          : JS_Call(context, body, JS_UNDEFINED,
-                                                    2, arguments);
+    JSValue answer = JS_IsException(body)
+                         ? JS_EXCEPTION
+                         : JS_Call(context, body, JS_UNDEFINED, 2, arguments);
     if (JS_IsException(answer))
       FailToStart(context, part->name);
     JS_FreeValue(context, answer);

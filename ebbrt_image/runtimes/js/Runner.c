@@ -132,24 +132,23 @@ static const char* ResultText(JSContext* context, JSValue result,
       JS_IsFunction(context, result)) {
     char* told = Told(context, result);
     *failure = MakeFailure("bad-result", "main returned %s, not an object%s",
-                           JS_IsArray(result)      ? "an array"
-                           : JS_IsObject(result)   ? "a function"
-                           : JS_IsString(result)   ? "a string"
-                           : JS_IsBigInt(result)   ? "a bigint"
-                           : JS_IsSymbol(result)   ? "a symbol"
-                                                   : told,
+                           JS_IsArray(result)    ? "an array"
+                           : JS_IsObject(result) ? "a function"
+                           : JS_IsString(result) ? "a string"
+                           : JS_IsBigInt(result) ? "a bigint"
+                           : JS_IsSymbol(result) ? "a symbol"
+                                                 : told,
                            " of JSON");
     free(told);
     JS_FreeValue(context, result);
     return NULL;
   }
-  JSValue json =
-      JS_JSONStringify(context, result, JS_UNDEFINED, JS_UNDEFINED);
+  JSValue json = JS_JSONStringify(context, result, JS_UNDEFINED, JS_UNDEFINED);
   JS_FreeValue(context, result);
   if (JS_IsException(json)) {
     Failure cause = FailureOfException(context, "bad-result");
-    *failure = MakeFailure("bad-result", "the result is no JSON: %s",
-                           cause.message);
+    *failure =
+        MakeFailure("bad-result", "the result is no JSON: %s", cause.message);
     free(FailureText(&cause));
     return NULL;
   }
@@ -257,32 +256,31 @@ static void Renew(Runner* runner, const Frame* frame) {
 static int Answer(Runner* runner, const Frame* frame) {
   Failure failure;
   switch (frame->type) {
-    case kInvoke:
-      return Invoke(runner, frame);
-    case kSync:
-      if (frame->length == kSyncSize) {
-        Renew(runner, frame);
-        return 0;
-      }
-      failure = MakeFailure("bad-request",
-                            "a SYNC payload has %d bytes, not %zu", kSyncSize,
-                            frame->length);
-      return SendFailure(runner, frame->id, &failure);
-    case kLoad:
-      if (Load(runner, frame, &failure))
-        return SendText(runner, kLoaded, frame->id, "{}");
-      return SendFailure(runner, frame->id, &failure);
-    case kUnload:
-      Unload(runner);
-      return SendText(runner, kDone, frame->id, "{}");
-    case kOptimise:
-      Rehearse(runner);
-      Settle(runner);
-      return SendText(runner, kDone, frame->id, "{}");
-    default:
-      failure = MakeFailure("bad-request", "frame type %#x is not for a runner",
-                            frame->type);
-      return SendFailure(runner, frame->id, &failure);
+  case kInvoke:
+    return Invoke(runner, frame);
+  case kSync:
+    if (frame->length == kSyncSize) {
+      Renew(runner, frame);
+      return 0;
+    }
+    failure = MakeFailure("bad-request", "a SYNC payload has %d bytes, not %zu",
+                          kSyncSize, frame->length);
+    return SendFailure(runner, frame->id, &failure);
+  case kLoad:
+    if (Load(runner, frame, &failure))
+      return SendText(runner, kLoaded, frame->id, "{}");
+    return SendFailure(runner, frame->id, &failure);
+  case kUnload:
+    Unload(runner);
+    return SendText(runner, kDone, frame->id, "{}");
+  case kOptimise:
+    Rehearse(runner);
+    Settle(runner);
+    return SendText(runner, kDone, frame->id, "{}");
+  default:
+    failure = MakeFailure("bad-request", "frame type %#x is not for a runner",
+                          frame->type);
+    return SendFailure(runner, frame->id, &failure);
   }
 }
 

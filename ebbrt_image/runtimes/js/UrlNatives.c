@@ -183,8 +183,8 @@ static JSValue ParametersText(JSContext* context, JSValueConst self, int argc,
   JSValue text = JS_EXCEPTION;
   if (whole) {
     ada_owned_string owned = ada_search_params_to_string(params);
-    text = JS_NewStringLen(context, owned.length ? owned.data : "",
-                           owned.length);
+    text =
+        JS_NewStringLen(context, owned.length ? owned.data : "", owned.length);
     ada_free_owned_string(owned);
   }
   ada_free_search_params(params);

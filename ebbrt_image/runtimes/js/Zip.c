@@ -130,9 +130,9 @@ static bool UnpackOne(unzFile zip, const char* name, const char* folder,
     return false;
   }
   if (info.uncompressed_size > *left) {
-    *failure = MakeFailure("bad-request",
-                           "%s: the zip unpacks to more than %d bytes", name,
-                           kMaxUnpacked);
+    *failure =
+        MakeFailure("bad-request", "%s: the zip unpacks to more than %d bytes",
+                    name, kMaxUnpacked);
     return false;
   }
   char path[PATH_MAX];
@@ -147,11 +147,11 @@ static bool UnpackOne(unzFile zip, const char* name, const char* folder,
   errno = 0;
   if (CopyOut(zip, path, left))
     return true;
-  *failure = errno ? MakeFailure("import-error", "%s could not be unpacked: %s",
-                                 name, strerror(errno))
-                   : MakeFailure("bad-request",
-                                 "%s is not a good zip: %s is damaged", name,
-                                 inside);
+  *failure =
+      errno ? MakeFailure("import-error", "%s could not be unpacked: %s", name,
+                          strerror(errno))
+            : MakeFailure("bad-request", "%s is not a good zip: %s is damaged",
+                          name, inside);
   return false;
 }
 
@@ -184,12 +184,12 @@ bool UnpackZip(const char* name, const char* code, size_t length, char* folder,
         MakeFailure("bad-request", "%s is not a good zip: no base64", name);
     return false;
   }
-  snprintf(folder, PATH_MAX, "/tmp/seuss-function-%d-%d", getpid(),
-           ++unpacked);
+  snprintf(folder, PATH_MAX, "/tmp/seuss-function-%d-%d", getpid(), ++unpacked);
   char archive[PATH_MAX];
   snprintf(archive, sizeof(archive), "/tmp/seuss-function-%d-%d.zip", getpid(),
            unpacked);
-  bool good = WriteFile(archive, data, (size_t)size) && mkdir(folder, 0700) == 0;
+  bool good =
+      WriteFile(archive, data, (size_t)size) && mkdir(folder, 0700) == 0;
   if (!good)
     *failure = MakeFailure("import-error", "%s could not be unpacked: %s", name,
                            strerror(errno));
