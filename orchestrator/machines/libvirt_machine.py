@@ -23,8 +23,8 @@ import threading
 import time
 import urllib.parse
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 from xml.etree import ElementTree
 
 import libvirt
@@ -37,8 +37,6 @@ from orchestrator.machines.console import Console
 from orchestrator.machines.libvirt_domain import Files, domain_xml
 from orchestrator.machines.machine import ANSWER_DEADLINE_S, START_DEADLINE_S, Machine
 from orchestrator.machines.ram import RamFile
-
-Result = TypeVar("Result")
 
 MEMORY_FOLDER = pathlib.Path("/dev/shm")
 CONSOLE = "console"
@@ -152,7 +150,7 @@ class LibvirtMachine(Machine):
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
         _handle_events()
-        self._connection = await asyncio.to_thread(libvirt.open, None)
+        await _to_its_end(self._connect)
         user = await asyncio.to_thread(_qemu_user, self._connection)
         folder = pathlib.Path(tempfile.mkdtemp(prefix="seuss-", dir=_memory_folder()))
         self._cleanup.callback(shutil.rmtree, folder, True)
@@ -169,7 +167,7 @@ class LibvirtMachine(Machine):
             bounded=system,
         )
         flags = libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY
-        self._domain = await asyncio.to_thread(self._connection.createXML, xml, flags)
+        await _to_its_end(functools.partial(self._create, xml, flags))
         self._watch_end(loop)
         debug, _ = await loop.sock_accept(listening)
         self._cleanup.callback(debug.close)
@@ -183,6 +181,12 @@ class LibvirtMachine(Machine):
         if not self.paused:
             # While a stream is awaited this only says that the guest shall run once it is there.
             await self.execute("cont")
+
+    def _connect(self) -> None:
+        self._connection = libvirt.open(None)
+
+    def _create(self, xml: str, flags: int) -> None:
+        self._domain = self._connection.createXML(xml, flags)
 
     def _make_files(self, folder: pathlib.Path, user: int) -> Files:
         """Lay out what QEMU opens by itself, for its user alone."""
@@ -261,7 +265,9 @@ class LibvirtMachine(Machine):
             raise self.error(f"QEMU ended before it answered {command}")
         try:
             async with asyncio.timeout(ANSWER_DEADLINE_S):
-                told = await _in_thread(functools.partial(self._pass, line, descriptor))
+                # Of its own, since the thread may outlive this call.
+                given = None if descriptor is None else os.dup(descriptor)
+                told = await asyncio.to_thread(self._pass, line, given)
         except TimeoutError as error:
             raise self.error(f"QEMU did not answer {command} in time") from error
         except libvirt.libvirtError as error:
@@ -275,14 +281,21 @@ class LibvirtMachine(Machine):
         if descriptor is None:
             told: str = libvirt_qemu.qemuMonitorCommand(self._domain, line, 0)
             return told
-        told, _ = libvirt_qemu.qemuMonitorCommandWithFiles(self._domain, line, [descriptor], 0)
-        return told
+        try:
+            told, _ = libvirt_qemu.qemuMonitorCommandWithFiles(self._domain, line, [descriptor], 0)
+            return told
+        finally:
+            os.close(descriptor)
 
 
-async def _in_thread(work: Callable[[], Result]) -> Result:
-    """Run blocking work in a thread; a descriptor it uses must live until it is done."""
-    doing: Awaitable[Result] = asyncio.get_running_loop().run_in_executor(None, work)
-    return await doing
+async def _to_its_end(work: Callable[[], None]) -> None:
+    """Run blocking work in a thread, and wait for it even when cancelled: what it made is known."""
+    doing = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait((doing,))
+        raise
 
 
 def _end(connection: Any, domain: Any, told: int | None) -> None:

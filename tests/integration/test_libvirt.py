@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import os
 import pathlib
 import pwd
@@ -93,6 +95,7 @@ def under_libvirt(
 
 def remains() -> tuple[set[str], set[str]]:
     """Return machines' folders and QEMU processes of libvirt's."""
+    gc.collect()  # a base's copy goes with the base
     folders = {each.name for each in pathlib.Path("/dev/shm").glob("seuss-*")}
     processes = set()
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
@@ -184,6 +187,19 @@ async def test_functions_are_answered_cold_and_warm(
             paths.append(answer.path)
             await dispatcher.flush()
         assert paths == [Path.COLD, Path.WARM]
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.05, 0.2, 0.5])
+async def test_cancelled_start_leaves_no_domain(
+    under_libvirt: Hardware, test_guest: pathlib.Path, pause_s: float
+) -> None:
+    machine = make(under_libvirt, kernel=test_guest)
+    task = asyncio.create_task(machine.start())
+    await asyncio.sleep(pause_s)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await machine.close()
 
 
 async def test_daemon_that_does_not_run_is_named(
