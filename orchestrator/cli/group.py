@@ -8,6 +8,7 @@ from importlib.metadata import entry_points, version
 
 import click
 
+from orchestrator.cli.completion import completion
 from orchestrator.cli.doctor import doctor
 from orchestrator.cli.functions import deploy, functions
 from orchestrator.cli.image import image
@@ -130,7 +131,7 @@ def main() -> None:
 
 COMMANDS = (
     *(doctor, image, invoke, deploy, functions, logs, serve),
-    *(node, qmp, snapshots, micro),
+    *(node, qmp, snapshots, micro, completion),
 )
 """In the order of a first session."""
 
