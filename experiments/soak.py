@@ -28,7 +28,8 @@ from typing import Any
 import aiohttp
 import click
 
-from orchestrator.settings import Isolation, default_image
+from orchestrator.runtimes import default_image
+from orchestrator.settings import Isolation
 from snapshot_store import PAGE_SIZE
 
 CODE = """

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from orchestrator.platform.database import Database
@@ -72,11 +72,15 @@ class Budget:
     """Keeps a store's snapshots within `limit` bytes: the least useful that none is built on go.
 
     Usefulness is uses by bytes; one that was never used counts as used once when it was taken. The
-    bases of `images` (all, if None) stay, whatever they take.
+    bases of the images that `images` returns (all, for None) stay, whatever they take.
     """
 
     def __init__(
-        self, store: SnapshotStore, uses: Uses, limit: int, images: frozenset[str] | None
+        self,
+        store: SnapshotStore,
+        uses: Uses,
+        limit: int,
+        images: Callable[[], frozenset[str] | None],
     ) -> None:
         self._store = store
         self._uses = uses
@@ -92,6 +96,7 @@ class Budget:
         total = sum(manifest.stored_bytes for manifest in manifests.values())
         if total <= self._limit:
             return ()
+        images = self._images()  # sums of whole files: they are asked for only now
         worth = _worth(manifests, self._uses.all())
         children = Counter(manifest.parent for manifest in manifests.values())
         gone: list[str] = []
@@ -99,10 +104,10 @@ class Budget:
             leaves = [
                 manifest
                 for manifest in manifests.values()
-                if children[manifest.id] == 0 and not self._stays(manifest)
+                if children[manifest.id] == 0 and not _stays(manifest, images)
             ]
             if not leaves:
-                logger.warning("the bases alone take %d bytes of %d", total, self._limit)
+                logger.debug("the bases alone take %d bytes of %d", total, self._limit)
                 break
             least = min(leaves, key=lambda manifest: worth[manifest.id])
             del manifests[least.id]
@@ -118,10 +123,9 @@ class Budget:
         self._uses.forget(gone)
         return tuple(gone)
 
-    def _stays(self, manifest: Manifest) -> bool:
-        if manifest.level is not Level.BASE:
-            return False
-        return self._images is None or manifest.image in self._images
+
+def _stays(manifest: Manifest, images: frozenset[str] | None) -> bool:
+    return manifest.level is Level.BASE and (images is None or manifest.image in images)
 
 
 def _worth(manifests: Mapping[str, Manifest], uses: Mapping[str, Use]) -> dict[str, float]:

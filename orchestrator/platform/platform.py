@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 FLUSH_S: Final = 0.25
 """How long a log entry may wait for company before it is written."""
 BUDGET_S: Final = 2.0
-"""How often the snapshots' budget is looked after, while there are invocations."""
+"""How often the snapshots' budget is looked after."""
 MOST_UNWRITTEN: Final = 4096
 """Log entries that may wait for the disk; the oldest are lost beyond that."""
 
@@ -95,8 +95,6 @@ class Platform:
         self._unwritten: deque[Entry] = deque(maxlen=MOST_UNWRITTEN)
         self._writing = asyncio.Lock()
         self._uses: Uses
-        self._used = asyncio.Event()
-        """Set when a snapshot was used, and so perhaps taken, since the budget was looked after."""
         self._detached: set[asyncio.Task[Outcome]] = set()
         self._stack = AsyncExitStack()
 
@@ -193,8 +191,7 @@ class Platform:
     async def keep_budget(self) -> tuple[str, ...]:
         """Delete the snapshots that are beyond the budget; return their ids. Raises SeussError."""
         await asyncio.to_thread(self._uses.write)
-        images = await asyncio.to_thread(self._images)
-        budget = Budget(self.store, self._uses, self.policies.snapshot_budget, images)
+        budget = Budget(self.store, self._uses, self.policies.snapshot_budget, self._images)
         return await asyncio.to_thread(budget.keep)
 
     def _images(self) -> frozenset[str] | None:
@@ -242,7 +239,6 @@ class Platform:
         self._unwritten.append(entry)
         if entry.invocation.snapshot is not None:
             self._uses.note(entry.invocation.snapshot)
-            self._used.set()
         if self._listener is not None:
             self._listener(entry)
 
@@ -264,14 +260,13 @@ class Platform:
 
     async def _keep_budget(self) -> None:
         while True:
-            await self._used.wait()
-            self._used.clear()
+            # Captures are stored after their answers, and by other processes too.
+            await asyncio.sleep(BUDGET_S)
             try:
                 for gone in await self.keep_budget():
                     logger.info("snapshot %s went: the budget is spent", gone)
             except SeussError as error:
                 logger.warning("the snapshots' budget is not kept: %s", error)
-            await asyncio.sleep(BUDGET_S)
 
 
 def _unanswered(path: Path, took_ms: float, error: BaseException) -> Invocation:

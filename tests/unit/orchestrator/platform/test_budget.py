@@ -55,6 +55,11 @@ def uses(database: Database) -> Uses:
     return Uses(database)
 
 
+def here() -> frozenset[str]:
+    """The images in use."""
+    return frozenset({IMAGE})
+
+
 def size(store: SnapshotStore) -> int:
     return sum(manifest.stored_bytes for manifest in store.list())
 
@@ -66,7 +71,7 @@ def labels(store: SnapshotStore) -> set[str]:
 def test_within_the_budget_nothing_goes(store: SnapshotStore, uses: Uses) -> None:
     base = store.commit(draft("base"))
     store.commit(draft("f", base.id))
-    assert Budget(store, uses, size(store), frozenset({IMAGE})).keep() == ()
+    assert Budget(store, uses, size(store), here).keep() == ()
     assert labels(store) == {"base", "f"}
 
 
@@ -80,9 +85,9 @@ def test_the_least_used_for_their_size_go_first(store: SnapshotStore, uses: Uses
     uses.write()
     one = store.open(ids["once"]).manifest.stored_bytes
     # Nine uses of ten times the bytes are worth less than one of one.
-    assert Budget(store, uses, size(store) - 1, frozenset({IMAGE})).keep() == (ids["large"],)
+    assert Budget(store, uses, size(store) - 1, here).keep() == (ids["large"],)
     assert ids["large"] not in uses.all() and ids["often"] in uses.all()
-    assert Budget(store, uses, size(store) - one, frozenset({IMAGE})).keep() == (
+    assert Budget(store, uses, size(store) - one, here).keep() == (
         ids["once"],
         ids["twice"],
     )
@@ -97,15 +102,19 @@ def test_what_others_are_built_on_goes_after_them(store: SnapshotStore, uses: Us
     for id in (argument.id, argument.id, other.id, other.id, other.id):
         uses.note(id)
     uses.write()
-    assert Budget(store, uses, 0, frozenset({IMAGE})).keep() == (argument.id, function.id, other.id)
+    assert Budget(store, uses, 0, here).keep() == (
+        argument.id,
+        function.id,
+        other.id,
+    )
     assert labels(store) == {"base"}
 
 
 def test_bases_of_other_images_can_go(store: SnapshotStore, uses: Uses) -> None:
     base = store.commit(draft("base"))
-    assert Budget(store, uses, 0, None).keep() == ()
-    assert Budget(store, uses, 0, frozenset({IMAGE})).keep() == ()
-    assert Budget(store, uses, 0, frozenset({"another"})).keep() == (base.id,)
+    assert Budget(store, uses, 0, lambda: None).keep() == ()
+    assert Budget(store, uses, 0, here).keep() == ()
+    assert Budget(store, uses, 0, lambda: frozenset({"another"})).keep() == (base.id,)
 
 
 def test_old_uses_count_less(
@@ -120,7 +129,7 @@ def test_old_uses_count_less(
     monkeypatch.setattr(time, "time", lambda: later)
     uses.note(new)
     uses.write()
-    assert Budget(store, uses, size(store) - 1, frozenset({IMAGE})).keep() == (old,)
+    assert Budget(store, uses, size(store) - 1, here).keep() == (old,)
     uses.note(new)
     uses.write()
     assert uses.all()[new] == (2.0, later)
