@@ -14,6 +14,7 @@ import click
 from orchestrator.cli import progress
 from orchestrator.cli.options import node_options
 from orchestrator.errors import SettingsError
+from orchestrator.gateway.access import Access
 from orchestrator.gateway.events import JsonLines, event
 from orchestrator.gateway.gateway import DEFAULT_HOST, DEFAULT_PORT, Gateway
 from orchestrator.gateway.metrics import Metrics
@@ -143,6 +144,7 @@ def serve(
         hot_idle_s=hot_idle,
     )
     token = _token(token_file)
+    Access(host, token)  # a mistake shows before anything is started
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
