@@ -47,7 +47,10 @@ MOST_DESCRIPTORS = 8
 """How much memory and descriptors may change between then and the end."""
 OVERHEAD_ROUNDS = 300
 MOST_OVERHEAD_MS = 1.0
-SETTLE_S = 6.0
+QUIET_S = 5.0
+"""The store is judged when nothing was added or removed for so long: captures are stored in the
+pauses after a load, and the budget is looked after every two seconds."""
+LONGEST_SETTLING_S = 90.0
 MIB = 1 << 20
 TIMING = re.compile(r"dur=([\d.]+)")
 
@@ -166,8 +169,22 @@ def usage(pid: int) -> tuple[int, int]:
 
 def stored(store: pathlib.Path) -> int:
     """Return the bytes of all snapshots' data."""
-    files = (store / "snapshots").glob("*/*")
-    return sum(path.stat().st_size for path in files if path.name != "manifest.json")
+    total = 0
+    for path in (store / "snapshots").glob("*/*"):
+        with contextlib.suppress(FileNotFoundError):  # deleted just now
+            total += path.stat().st_size if path.name != "manifest.json" else 0
+    return total
+
+
+async def settled(store: pathlib.Path) -> int:
+    """Wait until a store is quiet; return the bytes of all snapshots' data."""
+    kept, since, began = stored(store), time.monotonic(), time.monotonic()
+    while time.monotonic() - since < QUIET_S and time.monotonic() - began < LONGEST_SETTLING_S:
+        await asyncio.sleep(SAMPLE_S / 2)
+        now = stored(store)
+        if now != kept:
+            kept, since = now, time.monotonic()
+    return kept
 
 
 def judged(tally: Tally, requests: int, kept: int, budget: int) -> dict[str, bool]:
@@ -205,8 +222,7 @@ async def run(
                 await soak(client, pid, tally, requests, functions, clients, seed)
                 seconds = time.perf_counter() - began
                 await overhead(client, tally)
-            await asyncio.sleep(SETTLE_S)
-            kept = stored(store)
+            kept = await settled(store)
     promises = judged(tally, requests, kept, budget_mib * MIB)
     told = asdict(tally) | {"paths": dict(tally.paths), "failures": tally.failures[:20]}
     latencies = sorted(told.pop("latency_ms"))

@@ -105,6 +105,9 @@ class Platform:
             self.store = stack.enter_context(SnapshotStore(self.settings.store))
             self._uses = Uses(database)
             stack.push_async_callback(self.write_log)
+            stack.push_async_callback(
+                self._keep_budget_once
+            )  # the last captures are stored by then
             await stack.enter_async_context(self.dispatchers)
             for chore in (self._keep_log_written(), self._keep_budget()):
                 stack.push_async_callback(_cancelled, asyncio.create_task(chore))
@@ -262,11 +265,14 @@ class Platform:
         while True:
             # Captures are stored after their answers, and by other processes too.
             await asyncio.sleep(BUDGET_S)
-            try:
-                for gone in await self.keep_budget():
-                    logger.info("snapshot %s went: the budget is spent", gone)
-            except SeussError as error:
-                logger.warning("the snapshots' budget is not kept: %s", error)
+            await self._keep_budget_once()
+
+    async def _keep_budget_once(self) -> None:
+        try:
+            for gone in await self.keep_budget():
+                logger.info("snapshot %s went: the budget is spent", gone)
+        except SeussError as error:
+            logger.warning("the snapshots' budget is not kept: %s", error)
 
 
 def _unanswered(path: Path, took_ms: float, error: BaseException) -> Invocation:
