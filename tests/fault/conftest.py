@@ -8,11 +8,14 @@ import os
 import pathlib
 import random
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
 
+from orchestrator.function import Function
+from orchestrator.invocation import Invocation
 from orchestrator.settings import Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.vm.dispatcher import VmDispatcher
@@ -68,15 +71,12 @@ def chance() -> random.Random:
 
 @pytest.fixture(scope="session")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A store with the real image's bases for both isolations, not to be changed."""
+    """A store with the real image's base for contexts, not to be changed."""
     store = tmp_path_factory.mktemp("bases") / "store"
 
     async def take() -> None:
-        shared = real_image(store)
-        async with UcDispatcher(replace(shared, isolation="uc")) as contexts:
+        async with UcDispatcher(replace(real_image(store), isolation="uc")) as contexts:
             await contexts.ensure_base()
-        async with VmDispatcher(shared) as machines:
-            await machines.ensure_base()
 
     asyncio.run(take())
     return store
@@ -84,8 +84,76 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture
 def own_store(bases: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    """A store of the test's own that has the bases."""
+    """A store of the test's own that has the base."""
     return shutil.copytree(bases, tmp_path / "store")
+
+
+@pytest.fixture(params=["vm", "uc"])
+def either(
+    request: pytest.FixtureRequest, small_guests: pathlib.Path, tmp_path: pathlib.Path
+) -> Settings:
+    """Settings of each isolation: machines run the guest that plays an interpreter, which is
+    quick; contexts the real image, and their base is in the store."""
+    if request.param == "uc":
+        return replace(real_image(request.getfixturevalue("own_store")), isolation="uc")
+    image = small_guests / "frame-guest.elf"
+    return replace(real_image(tmp_path / "store"), image=image, memory_mib=64)
+
+
+def dispatcher(settings: Settings) -> UcDispatcher | VmDispatcher:
+    """Return what answers invocations with these settings."""
+    return UcDispatcher(settings) if settings.isolation == "uc" else VmDispatcher(settings)
+
+
+def function(number: int) -> Function:
+    """A function that returns its number."""
+    return Function(f"f{number}", "source", f"def main(args): return {{'n': {number}}}".encode())
+
+
+def check_answer(answer: Invocation, number: int) -> None:
+    """The answer is `function(number)`'s, from a state where nothing else had run.
+
+    The guest that plays an interpreter tells how often it has loaded and run.
+    """
+    assert answer.result is not None, answer.error
+    if answer.isolation == "uc":
+        assert answer.result == {"n": number}
+    else:
+        assert (answer.result["loads"], answer.result["calls"]) == (1, 1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A file system that is soon full."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill_up(ballast: pathlib.Path, but: int = 0) -> None:
+    """Write until not one byte more fits, then give so many back."""
+    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT, 0o600)
+    size = 1 << 20
+    try:
+        while size:
+            try:
+                os.write(descriptor, bytes(size))
+            except OSError:
+                size //= 2
+        if but:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - but)
+    finally:
+        os.close(descriptor)
 
 
 def real_image(store: pathlib.Path) -> Settings:

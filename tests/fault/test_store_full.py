@@ -1,40 +1,21 @@
 """A full disk: a clear error, nothing half-made, and a store that still reads and deletes."""
 
-import os
 import resource
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from snapshot_store import SnapshotStore, StoreFullError
+from tests.fault.conftest import fill_up
 from tests.fault.store_steps import ended, forked
 from tests.unit.snapshot_store.drafts import base_draft, function_draft
 
 MANY = {number: number + 1 for number in range(60)}
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if done.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def test_full_disk_is_told_and_the_store_goes_on(small_disk: Path) -> None:
     root = small_disk / "store"
+    fill_up(small_disk / "most", but=1 << 20)
     kept = []
     with SnapshotStore(root) as store:
         base = store.commit(base_draft({1: 1})).id
@@ -58,20 +39,6 @@ def test_full_disk_is_told_and_the_store_goes_on(small_disk: Path) -> None:
         assert {manifest.id for manifest in store.list()} == {base, again, *kept[1:]}
         assert all(store.verify(manifest.id).ok for manifest in store.list())
         assert list((root / "incoming").iterdir()) == []
-
-
-def fill_up(ballast: Path) -> None:
-    """Write until not one byte more fits."""
-    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
-    size = 1 << 16
-    try:
-        while size:
-            try:
-                os.write(descriptor, bytes(size))
-            except OSError:
-                size //= 2
-    finally:
-        os.close(descriptor)
 
 
 @pytest.mark.parametrize("limit", [100, 5000, 100_000])
