@@ -17,7 +17,9 @@ async def test_store_from_another_image(
 ) -> None:
     async with dispatcher(either) as running:
         check_answer(await running.invoke(function(0), {}), 0)
-    rebuilt = replace(either, image=shutil.copy(either.image, tmp_path / "rebuilt.elf"))
+    rebuilt = replace(
+        either, image=pathlib.Path(shutil.copy(either.image, tmp_path / "rebuilt.elf"))
+    )
     with rebuilt.image.open("ab") as image:
         image.write(b"rebuilt")
     with SnapshotStore(either.store) as store:
