@@ -59,6 +59,9 @@ def status(name: str, as_json: bool) -> None:
         click.echo(json.dumps(told))
         return
     kernel = told["kernel"]
+    if kernel is None:
+        click.echo(f"{told['name']}: its machine ended; the next invocation starts another")
+        return
     free = kernel.get("free_frames", 0) // PAGES_PER_MIB
     rows = [
         ("node", told["name"]),

@@ -102,10 +102,18 @@ class Daemon:
         assert task is not None
         self._clients.add(task)
         try:
-            while line := await reader.readline():
-                answer = await self._answer(line)
-                writer.write(json.dumps(answer).encode() + b"\n")
-                await writer.drain()
+            line = await reader.readline()
+            while line:
+                following = asyncio.create_task(reader.readline())
+                try:
+                    answer = await self._answer_unless_gone(line, following)
+                    if answer is None:
+                        break
+                    writer.write(json.dumps(answer).encode() + b"\n")
+                    await writer.drain()
+                    line = await following
+                finally:
+                    following.cancel()
         except (ConnectionError, ValueError):
             pass  # the client went away, or its line is longer than any request
         finally:
@@ -113,6 +121,19 @@ class Daemon:
             writer.close()
             if self._stop_asked:
                 self._stop.set()
+
+    async def _answer_unless_gone(
+        self, line: bytes, following: asyncio.Task[bytes]
+    ) -> dict[str, Any] | None:
+        """Answer a request, but end it and return None if its client goes away meanwhile."""
+        answering = asyncio.create_task(self._answer(line))
+        try:
+            await asyncio.wait((answering, following), return_when=asyncio.FIRST_COMPLETED)
+            gone = following.done() and (following.exception() or not following.result())
+            return None if gone and not answering.done() else await answering
+        finally:
+            if answering.cancel():
+                await asyncio.wait((answering,))
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
@@ -132,7 +153,7 @@ class Daemon:
             return {"error": f"unknown request {what!r}"}
         except SeussError as error:
             return {"error": error.message, "log_tail": error.log_tail}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             return {"error": f"bad request: {type(error).__name__}: {error}"}
 
     async def _invoke(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,18 +166,18 @@ class Daemon:
         return invocation.to_json()
 
     async def _status(self) -> dict[str, Any]:
-        life = await self._dispatcher.life()
+        life = self._dispatcher.running  # whose death the next request mends, not this one
         return {
             "name": self._place.name,
             "pid": os.getpid(),
-            "machine_pid": life.node.machine.pid,
+            "machine_pid": None if life is None else life.node.machine.pid,
             "started": self._started,
             "accelerator": self._dispatcher.accelerator,
             "settings": settings_to_json(self._settings),
             "image_mark": self._mark,
             "served": self._served,
-            "idle": len(life.idle),
-            "kernel": await life.node.status(),
+            "idle": 0 if life is None else len(life.idle),
+            "kernel": None if life is None else await life.node.status(),
         }
 
 

@@ -113,6 +113,12 @@ class UcDispatcher:
         """Return auto: which path a call takes shows when it is made, and nothing depends on it."""
         return Path.AUTO
 
+    @property
+    def running(self) -> Life | None:
+        """The node that runs now; None while there is none, and none is started."""
+        life = self._life
+        return life if life is not None and life.node.alive else None
+
     async def life(self) -> Life:
         """Return the running node with its base; a new one if the last died. Raises SeussError."""
         async with self._one_life:

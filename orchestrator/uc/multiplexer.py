@@ -161,14 +161,15 @@ class Multiplexer:
         """Send a request, after those begun before it, and return what will hold its reply.
 
         The future never raises by itself. It may be cancelled; whatever comes later is then no
-        stray, and a UC that was deployed for it is orphaned.
+        stray, and a UC that was deployed for it is orphaned. Raises ProtocolError for what no frame
+        can carry.
         """
         number = next(self._numbers)
+        frame = Frame(kind, payload, number, context, math.ceil(limit_s * 1000)).encode()
         waiting = self._enter(answers, context, deadline_s, number, bound=not context & SNAPSHOT)
         if self.failure is None:
             self._waiting[number] = waiting
-            limit_ms = math.ceil(limit_s * 1000)
-            self._post(Frame(kind, payload, number, context, limit_ms))
+            self._post(frame)
         return waiting.future
 
     def begin_boot(self, deadline_s: float) -> asyncio.Future[Reply]:
@@ -178,7 +179,7 @@ class Multiplexer:
         waiting = self._enter((MessageType.READY,), SNAPSHOT, deadline_s, number, bound=False)
         if self.failure is None:
             self._booting = self._waiting[number] = waiting
-            self._post(Frame(MessageType.BOOT, b"{}", number))
+            self._post(Frame(MessageType.BOOT, b"{}", number).encode())
         return waiting.future
 
     def at_breakpoint(self, context: int) -> asyncio.Future[Reply]:
@@ -194,7 +195,7 @@ class Multiplexer:
     def notify(self, frame: Frame) -> None:
         """Send a frame that has no answer."""
         if self.failure is None:
-            self._post(frame)
+            self._post(frame.encode())
 
     def forget(self, context: int) -> None:
         """Say that a UC is gone."""
@@ -265,8 +266,8 @@ class Multiplexer:
         while len(self._abandoned) > MAX_ABANDONED:
             self._abandoned.popitem(last=False)
 
-    def _post(self, frame: Frame) -> None:
-        self._outbox.append(frame.encode())
+    def _post(self, frame: bytes) -> None:
+        self._outbox.append(frame)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all())
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator import answers
-from orchestrator.errors import MachineError
+from orchestrator.errors import MachineError, ProtocolError
 from orchestrator.invocation import InvocationError
 from orchestrator.uc.multiplexer import Multiplexer, Reply
-from orchestrator.wire import SNAPSHOT, Decoder, Frame, MessageType
+from orchestrator.wire import MAX_PAYLOAD, SNAPSHOT, Decoder, Frame, MessageType
 
 DEADLINE_S = 20.0
 
@@ -360,3 +360,17 @@ async def test_snapshots_that_nobody_asked_for_are_reported(talk: Conversation) 
     talk.guest.say(result(1, 5, "done"))
     assert isinstance((await running).answer, Frame)
     assert talk.unasked[3:] == [captured(3, 7)]
+
+
+async def test_what_no_frame_can_carry_is_not_waited_for(talk: Conversation) -> None:
+    with pytest.raises(ProtocolError, match="payload"):
+        talk.mux.begin(
+            *(MessageType.LOAD, MessageType.LOADED),
+            payload=bytes(MAX_PAYLOAD + 1),
+            deadline_s=DEADLINE_S,
+        )
+    assert talk.mux.waiting == 0
+    asked = talk.invoke(5)
+    await talk.settle()
+    talk.guest.say(result(2, 5))
+    assert (await asked).error is None
