@@ -15,7 +15,7 @@ from experiments.micro_runs import Generator, MicroRecord, Parameters, Plan, Rep
 from orchestrator.micro.build import Product
 
 NAME = "micro-preemption"
-ROUNDS = 5
+ROUNDS = 9
 QUICK_ROUNDS = 3
 QUANTA_NS = (3_000, 5_000, 10_000, 20_000, 40_000, 60_000, 100_000, 200_000, 500_000, 1_000_000)
 NO_TICK = 0

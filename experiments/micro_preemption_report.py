@@ -32,13 +32,22 @@ SETTLED = 0.1
 MOST_GROWTH_KIB = 64.0
 
 
+UNDISTURBED = 75
+"""Percentile of rounds by which throughput is judged: whatever disturbs a round takes away."""
+
+
+def rate(record: MicroRecord, way: str, quantum: int) -> float | None:
+    """Answers per second of the rounds that were least disturbed."""
+    rates = record.rates(way, quantum_ns=quantum)
+    return float(np.percentile(rates, UNDISTURBED)) if rates else None
+
+
 def kept(record: MicroRecord, way: str, quantum: int) -> float | None:
-    """Throughput with that quantum / throughput without a tick, medians of rounds."""
-    with_tick = record.rates(way, quantum_ns=quantum)
-    without = record.rates(way, quantum_ns=parts.NO_TICK)
-    if not with_tick or not without:
+    """Throughput with that quantum / throughput without a tick."""
+    with_tick, without = rate(record, way, quantum), rate(record, way, parts.NO_TICK)
+    if with_tick is None or not without:
         return None
-    return float(np.median(with_tick) / np.median(without))
+    return with_tick / without
 
 
 def check(record: MicroRecord) -> list[Check]:
@@ -109,7 +118,8 @@ def render(record: MicroRecord) -> str:
         "the tick. `worker` computes "
         f"{parts.HASHES} hashes in a call; `bare loop` calls the same library without worker, "
         "channel or system-call filter, under the same tick with a handler that counts: what it "
-        "loses is the machine's. `a request each` has the load generator in it as well.",
+        "loses is the machine's. `a request each` has the load generator in it as well. Rates are the "
+        f"{UNDISTURBED}th percentile of rounds: what disturbs a round only takes away.",
         "## Promises",
         promises(check(record)),
         "## SHA-512 of 64 bytes by quantum",
@@ -152,9 +162,8 @@ def _quanta(record: MicroRecord) -> str:
     for quantum in (parts.NO_TICK, *parts.QUANTA_NS):
         row = ["none" if quantum == parts.NO_TICK else f"{quantum / 1000:g}"]
         for way, each in ((WORKER, parts.HASHES), (BARE, parts.HASHES), (REQUESTS, 1)):
-            rates = record.rates(way, quantum_ns=quantum)
-            part = kept(record, way, quantum)
-            row.append(f"{np.median(rates) * each / 1e6:.3f}" if rates else "-")
+            found, part = rate(record, way, quantum), kept(record, way, quantum)
+            row.append("-" if found is None else f"{found * each / 1e6:.3f}")
             row.append("-" if part is None else f"{part:.3f}")
         worker, bare = kept(record, WORKER, quantum), kept(record, BARE, quantum)
         row.append(f"{worker / bare:.3f}" if worker is not None and bare else "-")

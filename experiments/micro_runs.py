@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
+import functools
 import io
 import json
 import os
@@ -105,6 +106,20 @@ class MicroRecord:
         return cls(**told)
 
 
+FIFO = ("chrt", "--fifo", "1")
+"""Puts the load generator, and all that it starts, before everything else on the machine: it is
+shared, and what others do is not the subject."""
+
+
+@functools.cache
+def fifo() -> bool:
+    """Whether this user may have real-time priority."""
+    try:
+        return subprocess.run([*FIFO, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to run: how often, the seed of the order, the cores of load and worker."""
@@ -141,6 +156,7 @@ def facts() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "load_average": os.getloadavg()[0],
+        "priority": "SCHED_FIFO" if fifo() else "usual: others take time from the samples",
         "rustc": compiler.stdout.strip(),
         "python": platform.python_version(),
         "commit": environment.commit(),
@@ -188,6 +204,8 @@ class Generator:
         command += ["--load-core", str(plan.load_core), "--worker-core", str(plan.worker_core)]
         for name, value in parameters.items():
             command += [f"--{name.replace('_', '-')}", str(value)]
+        if fifo():
+            command = [*FIFO, *command]
         kept = dict(parameters) | ({"of": of} if of else {})
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

@@ -40,6 +40,12 @@ pub fn main(args: &[u8]) -> Result<alloc::vec::Vec<u8>, alloc::string::String> {
 """The root of a function's crate; the source is a module of it, so it cannot undo `no_std`."""
 
 
+TWO_SEGMENTS = "-Wl,-z,noseparate-code,-z,norelro"
+"""One segment to execute and read, one to write, nothing to protect afterwards: half the time of a
+load. Safe code can write neither constants nor relocated tables; if it could, those of its own
+library would be the least of what it could reach."""
+
+
 class Product(StrEnum):
     """What a function is built as; the names are those of micro_worker/wrappers."""
 
@@ -141,7 +147,7 @@ def link(
         crates["micro_runtime"] = toolchain.guest["micro_runtime"]
         flags = "-Wl,-z,now,--no-undefined,--gc-sections,--exclude-libs,ALL,-Bsymbolic"
         more = ["--sysroot", str(toolchain.sysroot)]
-        for argument in ("-nostdlib", "-nostartfiles", flags):
+        for argument in ("-nostdlib", "-nostartfiles", flags, TWO_SEGMENTS):
             more += ["-C", f"link-arg={argument}"]
     command = [
         *_rustc(kind, "function_product", made, unwinds=product is Product.UNWIND),

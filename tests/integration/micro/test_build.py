@@ -11,7 +11,7 @@ from orchestrator.micro.build import Product, build
 from orchestrator.micro.function import RustFunction
 from orchestrator.micro.library_file import check_library
 from orchestrator.micro.toolchain import Toolchain
-from tests.integration.micro.conftest import build_unchecked, hostile, sample
+from tests.integration.micro.conftest import FUNCTIONS, build_unchecked, hostile, sample
 
 MAIN = "pub fn main(_: &[u8]) -> Result<Vec<u8>, String> { BODY }"
 
@@ -76,7 +76,7 @@ def test_features_stay_shut(
         build(function("core::intrinsics::abort()"), toolchain, folder=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["timestamp", "sha512", "json", "spin", "leak", "panic"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in FUNCTIONS.glob("*.rs")))
 def test_samples_need_nothing_of_their_process(toolchain: Toolchain, name: str) -> None:
     check_library(build(sample(name), toolchain), name)
 

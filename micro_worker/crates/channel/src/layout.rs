@@ -18,14 +18,15 @@ pub const REQUEST_HEAD_AT: usize = 64;
 pub const RESPONSE_HEAD_AT: usize = 128;
 /// u64: one more than the number of the request in hand, 0 for none. Outlives a worker that dies.
 pub const IN_HAND_AT: usize = 136;
-/// u64: ticks of the preemption clock that the worker has seen.
-pub const TICKS_AT: usize = 144;
 /// u32: 1 while the worker sleeps; the futex it waits on.
 pub const WORKER_SLEEPS_AT: usize = 192;
 /// u32: 1 while the dispatcher sleeps; the futex it waits on.
 pub const DISPATCHER_SLEEPS_AT: usize = 256;
 /// u32: functions in the table, written by the dispatcher.
 pub const FUNCTION_COUNT_AT: usize = 320;
+/// u64: ticks of the preemption clock that the worker has seen. Not beside what the dispatcher
+/// polls: each tick would wait for the line.
+pub const TICKS_AT: usize = 384;
 /// u32 size, then text: why the worker ended, if it had time to say.
 pub const LAST_WORDS_AT: usize = 1024;
 pub const LAST_WORDS_BYTES: usize = 1020;

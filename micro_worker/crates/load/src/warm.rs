@@ -89,7 +89,6 @@ pub fn process_throughput(options: &Options) -> Result<Object, String> {
     for peer in &mut peers {
         let (warm, _) = peer.call(0, &options.input, 0, 0)?;
         expect_result(&warm)?;
-        peer.send(0, &options.input, 0, 0);
     }
     let start = now_ns();
     let end = start + options.milliseconds * 1_000_000;
@@ -99,6 +98,9 @@ pub fn process_throughput(options: &Options) -> Result<Object, String> {
             if let Some(completion) = peer.dispatcher.poll() {
                 expect_result(&completion)?;
                 answered += 1;
+            }
+            // A process that is kept awake would be served like a worker; each is to be woken.
+            if peer.dispatcher.under_way() == 0 && peer.dispatcher.worker_sleeps() {
                 peer.send(0, &options.input, 0, 0);
             }
         }

@@ -33,8 +33,12 @@ std::arch::global_asm!(
     "mov rsp, rdx",
     "call rax",
     "mov rsp, [rip + MICRO_SAVED_STACK]",
-    // Here with the ending in eax and the saved stack in rsp.
+    "jmp 2f",
+    // Here with the ending in eax and the saved stack in rsp. An abandoned function may have left
+    // the x87 stack in use.
     "micro_landing:",
+    "fninit",
+    "2:",
     "ldmxcsr [rsp]",
     "fldcw [rsp + 4]",
     "add rsp, 8",

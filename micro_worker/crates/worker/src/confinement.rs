@@ -9,7 +9,10 @@ use crate::trusted::Trusted;
 
 /// Confine this process, for good. Call when everything is set up and no library is loaded.
 pub fn confine(options: &Options) -> io::Result<()> {
-    let code = Trusted::read()?.code;
+    let mut code = Trusted::read()?.code;
+    // libc's first, where nearly all calls come from: the filter looks at one range after another.
+    let libc = libc::sigaction as usize;
+    code.sort_by_key(|range| !(range.start..range.end).contains(&libc));
     let limit = address_space()? + options.memory as u64;
     close_descriptors()?;
     for (resource, most) in [

@@ -94,8 +94,8 @@ fn count_tick() {
 }
 
 fn over_budget() -> bool {
-    UNDER_WAY.active.load(Ordering::Acquire) == 1
-        && now_ns() >= UNDER_WAY.deadline_ns.load(Ordering::Relaxed)
+    let deadline = UNDER_WAY.deadline_ns.load(Ordering::Relaxed);
+    UNDER_WAY.active.load(Ordering::Acquire) == 1 && deadline != u64::MAX && now_ns() >= deadline
 }
 
 extern "C" fn on_tick(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
