@@ -118,8 +118,8 @@ def render(record: MicroRecord) -> str:
         "the tick. `worker` computes "
         f"{parts.HASHES} hashes in a call; `bare loop` calls the same library without worker, "
         "channel or system-call filter, under the same tick with a handler that counts: what it "
-        "loses is the machine's. `a request each` has the load generator in it as well. Rates are the "
-        f"{UNDISTURBED}th percentile of rounds: what disturbs a round only takes away.",
+        "loses is the machine's. `a request each` has the load generator in it as well. Rates are "
+        f"the {UNDISTURBED}th percentile of rounds: what disturbs a round only takes away.",
         "## Promises",
         promises(check(record)),
         "## SHA-512 of 64 bytes by quantum",

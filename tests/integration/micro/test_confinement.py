@@ -48,6 +48,7 @@ async def test_worker_holds_nothing(dispatcher: MicroDispatcher) -> None:
     status = (process / "status").read_text()
     assert re.search(r"^Seccomp:\s+2$", status, re.MULTILINE)
     assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE)
+    assert re.findall(r"^Cap(?:Inh|Prm|Eff):\s+(\w+)$", status, re.MULTILINE) == ["0" * 16] * 3
     limits = (process / "limits").read_text()
     assert re.search(r"^Max file size +0 +0 ", limits, re.MULTILINE)
     assert not re.search(r"^Max address space +unlimited", limits, re.MULTILINE)

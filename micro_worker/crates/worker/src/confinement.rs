@@ -1,4 +1,5 @@
-//! What the worker gives up before it runs anything of others: descriptors, limits, system calls.
+//! What the worker gives up before it runs anything of others: descriptors, limits, capabilities,
+//! system calls.
 
 use std::fs;
 use std::io;
@@ -27,7 +28,18 @@ pub fn confine(options: &Options) -> io::Result<()> {
         // SAFETY: a valid limit, read during the call.
         check(unsafe { libc::setrlimit(resource, &bound) })?;
     }
+    drop_capabilities()?;
     seccomp::install(&code)
+}
+
+/// Give up all capabilities; the filter's `no_new_privs` keeps them from coming back.
+fn drop_capabilities() -> io::Result<()> {
+    // linux/capability.h: version and pid of a header; effective, permitted, inheritable, twice.
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let none = [0_u32; 6];
+    // SAFETY: the kernel reads two and six words.
+    check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) } as i32)
 }
 
 /// Bytes of address space in use.
