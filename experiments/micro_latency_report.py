@@ -68,6 +68,8 @@ def render(record: MicroRecord) -> str:
         "## Latencies",
         _latencies(record),
         "## Throughput of one core",
+        "The processes' is an upper bound: one that has not quite gone to sleep is served without "
+        "being woken.",
         _rates(record),
         "## Memory of resident functions",
         "Distinct copies of library and program, so that no pages are shared but those of the "

@@ -32,7 +32,7 @@ MECHANISMS = ("escape", "unwind")
 SURVIVAL_BATCH = 500
 SURVIVAL_WORKERS = 20
 QUICK_SURVIVAL_WORKERS = 5
-HASHES = 2000
+HASHES = 200
 """In one call, so that the load generator's own pace does not show in the function's."""
 
 WORKER, BARE, JITTER = "worker", "bare loop", "jitter"

@@ -156,5 +156,6 @@ def run(
     )
     function = RustFunction.from_file(file)
     call = Call(arguments, Path(path), budget, repeat, as_json)
-    if not progress.run(call.make(MicroDispatcher(settings), function)):
+    progress.run(call.make(MicroDispatcher(settings), function))
+    if not all(invocation.ok for _, invocation in call.made):
         sys.exit(1)

@@ -127,13 +127,21 @@ fn tick(quantum_ns: u64, end_ns: u64) -> Result<Clock, String> {
         tv_nsec: (quantum_ns % 1_000_000_000) as i64,
     };
     let setting = libc::itimerspec { it_interval: period, it_value: period };
-    // SAFETY: all-zero is a value of both structures; the handler only counts.
+    // The same kind of tick as the worker's: to this thread, with its own stack and a context.
+    // SAFETY: all-zero is a value of these structures, the stack is leaked, and the handler only
+    // counts; the kernel passes it more arguments than it reads.
     unsafe {
+        const SIZE: usize = 128 << 10;
+        let memory = Box::leak(vec![0_u8; SIZE].into_boxed_slice());
+        let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: SIZE };
+        libc::sigaltstack(&stack, std::ptr::null_mut());
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = count as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         let mut event: libc::sigevent = std::mem::zeroed();
-        event.sigev_notify = libc::SIGEV_SIGNAL;
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
         event.sigev_signo = libc::SIGALRM;
+        event.sigev_notify_thread_id = libc::gettid();
         if libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()) != 0
             || libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer) != 0
         {
