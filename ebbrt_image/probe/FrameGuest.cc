@@ -73,11 +73,22 @@ uint32 Length(const char* word) {
   return length;
 }
 
-void SendFrame(uint16 type, uint32 id, const char* payload, uint32 length) {
+// Puts a header in front of the answer to come.
+void WriteHeader(uint16 type, uint32 id, uint32 length) {
   Header header{kMagic, 1, 0, type, id, 0, 0, length, 0, 0};
   header.check = Crc32(reinterpret_cast<uint8*>(&header), kHeaderSize - 4);
   for (uint32 at = 0; at < kHeaderSize; ++at)
     answer[at] = reinterpret_cast<uint8*>(&header)[at];
+}
+
+// Sends a header alone, whatever it promises.
+void SendHeader(uint16 type, uint32 id, uint32 length) {
+  WriteHeader(type, id, length);
+  console::Send(answer, kHeaderSize);
+}
+
+void SendFrame(uint16 type, uint32 id, const char* payload, uint32 length) {
+  WriteHeader(type, id, length);
   for (uint32 at = 0; at < length; ++at)
     answer[kHeaderSize + at] = static_cast<uint8>(payload[at]);
   console::Send(answer, kHeaderSize + length);
@@ -159,6 +170,24 @@ bool Misbehave(const Header& header, bool loading) {
     SendText(loading ? kError : kResult, header.id, "[1, 2]");
     return true;
   }
+  if (asked("load-length", "run-length")) {
+    SendHeader(loading ? kLoaded : kResult, header.id, 0xffffffff);
+    return true;
+  }
+  if (asked("load-short", "run-short")) {
+    // Promises much and sends little; what follows is taken for the rest.
+    SendHeader(loading ? kLoaded : kResult, header.id, 8 << 20);
+    return true;
+  }
+  if (asked("load-logs", "run-logs"))
+    for (;;)
+      SendText(kLog, 0, "again");
+  if (asked("load-stream", "run-stream"))
+    for (;;)
+      SendFrame(kStdout, header.id, text, kPageSize);
+  if (asked("load-strays", "run-strays"))
+    for (;;)
+      SendFrame(kStderr, header.id + 1, text, 0);
   if (asked("load-ended", "run-ended")) {
     SendText(kEnded, 0, "{\"kind\":\"exit\",\"message\":\"gone\"}");
     return true;

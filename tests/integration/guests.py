@@ -63,3 +63,9 @@ def region_kib(pid: int) -> tuple[float, float]:
         elif inside and line.startswith("Pss:"):
             pss += float(line.split()[1])
     return rss, pss
+
+
+def resident() -> int:
+    """Bytes of memory this process holds."""
+    fields = pathlib.Path("/proc/self/statm").read_text().split()
+    return int(fields[1]) * 4096

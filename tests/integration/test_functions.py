@@ -20,7 +20,7 @@ from orchestrator.vm.dispatcher import VmDispatcher
 from orchestrator.vm.instance import Instance
 from orchestrator.vm.node import VmNode
 from orchestrator.vm.pool import make_armed
-from tests.integration.guests import holdings
+from tests.integration.guests import holdings, resident
 
 WARM_CALLS = 1000
 CLONES = """
@@ -182,9 +182,3 @@ async def test_thousand_warm_calls_leave_nothing_behind(settings: Settings) -> N
         assert sorted(settings.store.rglob("*")) == files
     await asyncio.sleep(0.01)
     assert holdings() == before
-
-
-def resident() -> int:
-    """Bytes of memory this process holds."""
-    fields = pathlib.Path("/proc/self/statm").read_text().split()
-    return int(fields[1]) * 4096
