@@ -8,7 +8,7 @@ JOBS   ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup image micro experiments test test-python test-unit test-host test-image \
+.PHONY: help setup image micro peers experiments test test-python test-unit test-host test-image \
         test-micro lint lint-python lint-cpp format clean distclean
 
 help: ## Show this text
@@ -26,6 +26,9 @@ image: setup ## Build the guest images build/ebbrt-*.elf and the boot tests' ima
 
 micro: setup ## Build Micro's worker, load generator and checker (Rust)
 	@$(MAKE) -C micro_worker BUILD=$(BUILD)/micro
+
+peers: setup ## Install what the experiments' peers need (containers and engines), as root
+	@.ci/install-debian-packages peers-packages.txt
 
 experiments: image micro ## Run the experiment suite; figures and report go to results/<time>/
 	@$(BIN)/seuss experiments run latency

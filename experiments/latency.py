@@ -19,6 +19,7 @@ from typing import Any
 from experiments import environment
 from experiments.own_stores import own_stores
 from experiments.peers import linux_process
+from experiments.peers.errors import PeerError
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 from experiments.workloads import NOP, WORKLOADS, Workload
 from orchestrator.invocation import Invocation
@@ -104,7 +105,7 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Recording:
 def _look_for_peer(recording: Recording) -> None:
     try:
         linux_process.interpreter()
-    except linux_process.PeerError as error:
+    except PeerError as error:
         for workload in WORKLOADS:
             recording.give_up(Cell(workload.name, PROCESS), error.message)
 

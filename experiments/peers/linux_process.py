@@ -8,8 +8,13 @@ answer, not at the process's end.
 from __future__ import annotations
 
 import ast
+import asyncio
+import contextlib
+import itertools
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +23,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from snapshot_store.errors import SeussError
+from experiments.peers.errors import PeerError
+from experiments.peers.meeting import Meeting, arrival
+from experiments.peers.peer import CALLER, Channel, Instance, Peer
 
 INTERPRETER = "python3.11"
 TIMEOUT_S = 60.0
@@ -32,8 +39,65 @@ print(repr(space["main"](eval(sys.argv[2]))), flush=True)
 """
 
 
-class PeerError(SeussError):
-    """A peer cannot run on this machine, or did not give the answer."""
+class RunningProcess(Instance):
+    """A process of this user that serves on a channel; `reaper` is its handle if it is a child."""
+
+    def __init__(
+        self, channel: Channel, pid: int, reaper: asyncio.subprocess.Process | None = None
+    ) -> None:
+        super().__init__(channel, (pid,))
+        self._reaper = reaper
+
+    async def pause(self) -> None:
+        """Stop it by SIGSTOP."""
+        self._signal(signal.SIGSTOP)
+
+    async def resume(self) -> None:
+        """Let it go on by SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    async def close(self) -> None:
+        """Kill it, and wait for its end if it is a child."""
+        await self._channel.close()
+        self._signal(signal.SIGKILL)
+        if self._reaper is not None:
+            await self._reaper.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pids[0], number)
+
+
+class LinuxProcess(Peer):
+    """Fork and exec of an interpreter for each instance."""
+
+    name = "process"
+    title = "Linux process"
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        self._python = interpreter()
+        self._numbers = itertools.count()
+        folder = pathlib.Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="seuss-peer-"))
+        )
+        self._meeting = await stack.enter_async_context(Meeting(folder / "meet"))
+
+    async def _start(self) -> Instance:
+        name = str(next(self._numbers))
+        async with self._meeting.expect(name) as future:
+            process = await asyncio.create_subprocess_exec(
+                *(str(self._python), "-S", "-I", str(CALLER), str(self._meeting.place), name),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            try:
+                channel, pid = await arrival(future, process)
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+                raise
+        return RunningProcess(channel, pid, process)
 
 
 @dataclass(frozen=True)

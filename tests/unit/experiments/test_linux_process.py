@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.peers.linux_process import PeerError, measure
+from experiments.peers.errors import PeerError
+from experiments.peers.linux_process import measure
 from experiments.workloads import WORKLOADS, Workload
 
 

@@ -1,0 +1,184 @@
+"""What every peer is: something that starts instances, each of which serves one function."""
+
+from __future__ import annotations
+
+import abc
+import ast
+import asyncio
+import contextlib
+import pathlib
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from experiments.peers.errors import PeerError
+
+CALLER = pathlib.Path(__file__).with_name("caller.py")
+LINE_LIMIT = 8 << 20
+"""Bytes of one answer; as much as SEUSS's wire format carries."""
+CALL_TIMEOUT_S = 120.0
+
+
+class Channel:
+    """The host's end of a caller's stream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def ask(self, source: bytes | None, arguments: dict[str, Any] | None) -> dict[str, Any]:
+        """Send one order and return its answer; PeerError when there is none or it failed."""
+        self._writer.write(repr((source, arguments)).encode() + b"\n")
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                line = await self._reader.readline()
+            fine, answer = ast.literal_eval(line.decode("utf-8"))
+        except (TimeoutError, OSError, ValueError, SyntaxError, TypeError) as error:
+            raise PeerError(
+                f"A peer did not answer in {CALL_TIMEOUT_S:g} s or ended ({error!r}). "
+                "Look at the machine's free memory, and run the experiment again."
+            ) from error
+        if not fine or not isinstance(answer, dict):
+            raise PeerError(f"The function failed in a peer: {answer}")
+        return answer
+
+    async def close(self) -> None:
+        """Close the stream; the caller ends by that."""
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+class Instance(abc.ABC):
+    """One started peer that is ready to take a function.
+
+    `pids` are the processes that exist because of it, as the host numbers them.
+    """
+
+    def __init__(self, channel: Channel, pids: Sequence[int]) -> None:
+        self._channel = channel
+        self.pids = tuple(pids)
+
+    async def load(self, source: bytes) -> None:
+        """Import a function without calling it."""
+        await self._channel.ask(source, None)
+
+    async def call(self, arguments: dict[str, Any], source: bytes | None = None) -> dict[str, Any]:
+        """Call the function loaded before, or `source`; PeerError when that fails."""
+        return await self._channel.ask(source, arguments)
+
+    def memory(self) -> int:
+        """Return the proportional set size (PSS) of its processes, in bytes."""
+        return sum(proportional_set(pid) for pid in self.pids)
+
+    @abc.abstractmethod
+    async def pause(self) -> None:
+        """Stop it from running, as a pool does with idle ones."""
+
+    @abc.abstractmethod
+    async def resume(self) -> None:
+        """Let it run again."""
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """End it, running or paused, and leave nothing of it."""
+
+
+class Peer(abc.ABC):
+    """An isolation method of others. An async context manager.
+
+    Entering raises PeerError with the reason where this machine cannot run it; leaving ends what
+    was started.
+    """
+
+    name: ClassVar[str]
+    """Short name in records."""
+    title: ClassVar[str]
+    """Name in reports."""
+
+    async def __aenter__(self) -> Self:
+        self._stack = contextlib.AsyncExitStack()
+        self._instances: set[Instance] = set()
+        await self._stack.__aenter__()
+        try:
+            await self._open(self._stack)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await asyncio.gather(*(self.end(each) for each in tuple(self._instances)))
+        finally:
+            await self._stack.aclose()
+
+    async def start(self) -> Instance:
+        """Start an instance and wait until it is ready. Raises PeerError."""
+        instance = await self._start()
+        self._instances.add(instance)
+        return instance
+
+    async def end(self, instance: Instance) -> None:
+        """Close an instance that `start` gave."""
+        self._instances.discard(instance)
+        await instance.close()
+
+    @abc.abstractmethod
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        """Set up what instances share; raises PeerError with the reason if that cannot be."""
+
+    @abc.abstractmethod
+    async def _start(self) -> Instance:
+        """Start an instance; leave nothing if that fails."""
+
+
+def proportional_set(pid: int, proc: pathlib.Path = pathlib.Path("/proc")) -> int:
+    """Return a process's PSS in bytes; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        for line in (proc / str(pid) / "smaps_rollup").read_text().splitlines():
+            name, _, rest = line.partition(":")
+            if name == "Pss":
+                return int(rest.split()[0]) * 1024
+    return 0
+
+
+async def command(
+    *words: str,
+    what: str,
+    stdin: int | None = asyncio.subprocess.DEVNULL,
+    timeout_s: float = 120.0,
+    check: Callable[[int], bool] = lambda status: status == 0,
+) -> str:
+    """Run a command and return what it printed; PeerError that says `what` could not be done."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise PeerError(
+            f"{what}: {words[0]} cannot be started ({error.strerror}). `make peers` installs it.",
+            command=words,
+        ) from error
+    try:
+        async with asyncio.timeout(timeout_s):
+            out, errors = await process.communicate()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    if not check(process.returncode or 0):
+        raise PeerError(
+            f"{what}: status {process.returncode}: {errors.decode('utf-8', 'replace').strip()}",
+            command=words,
+        )
+    return out.decode("utf-8", "replace")

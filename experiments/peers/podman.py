@@ -1,0 +1,104 @@
+"""The peer "podman": containers behind an engine, as a platform on Docker has them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import pathlib
+import tempfile
+
+from experiments.peers import rootfs
+from experiments.peers.meeting import Meeting, arrival
+from experiments.peers.oci import MEMORY_LIMIT, remove_cgroup
+from experiments.peers.peer import Channel, Instance, Peer, command
+from experiments.peers.private_mounts import PrivateMounts
+
+IMAGE = "seuss-peer:latest"
+LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
+"""podman's own default is above what a user without CAP_SYS_RESOURCE may set."""
+
+
+class Podman(Peer):
+    """Containers by `podman run --detach`, without a network, in crun."""
+
+    name = "podman"
+    title = "container (podman)"
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        folder = pathlib.Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="seuss-peer-"))
+        )
+        for name in ("root", "storage", "meet"):
+            (folder / name).mkdir()
+        await asyncio.to_thread(rootfs.build, folder / "root")
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._meeting = await stack.enter_async_context(Meeting(folder / "meet" / "socket"))
+        self._mounts = await stack.enter_async_context(PrivateMounts(folder / "storage"))
+        self._engine = (
+            *("podman", "--root", str(folder / "storage" / "images")),
+            *("--runroot", str(folder / "storage" / "run"), "--runtime", "crun"),
+            *("--tmpdir", str(folder / "storage" / "tmp")),
+            *("--cgroup-manager", "cgroupfs", "--events-backend", "none"),
+        )
+        stack.push_async_callback(remove_cgroup, folder.name)
+        archive = folder / "root.tar"
+        await command(
+            *("tar", "-C", str(folder / "root"), "-cf", str(archive), "."),
+            what="The containers' image cannot be packed",
+        )
+        await self.run("import", str(archive), IMAGE)
+        archive.unlink()
+        await self.end(await self.start())
+
+    async def run(self, *words: str) -> str:
+        """Run podman and return what it printed. Raises PeerError."""
+        return await command(
+            *self._mounts.inside(*self._engine, *words), what=f"podman {words[0]} failed"
+        )
+
+    async def _start(self) -> Instance:
+        name = f"seuss-{os.getpid()}-{next(self._numbers)}"
+        try:
+            async with self._meeting.expect(name) as future:
+                await self.run(
+                    *("run", "--detach", "--name", name, "--network", "none", *LIMITS),
+                    *("--log-driver", "none", "--cgroup-parent", f"/{self._folder.name}"),
+                    *("--memory", str(MEMORY_LIMIT), "-v", f"{self._folder / 'meet'}:/meet"),
+                    *(IMAGE, str(rootfs.PYTHON), "-S", "-I", "/caller.py", "/meet/socket", name),
+                )
+                channel, pid = await arrival(future)
+        except BaseException:
+            await self.run("rm", "--force", "--ignore", "--time", "0", name)
+            raise
+        return _Container(self, name, channel, (pid, _parent(pid)))
+
+
+class _Container(Instance):
+    """A container and its monitor process, which counts as its memory too."""
+
+    def __init__(self, peer: Podman, name: str, channel: Channel, pids: tuple[int, int]) -> None:
+        super().__init__(channel, pids)
+        self._peer = peer
+        self._name = name
+
+    async def pause(self) -> None:
+        await self._peer.run("pause", self._name)
+
+    async def resume(self) -> None:
+        await self._peer.run("unpause", self._name)
+
+    async def close(self) -> None:
+        # In this order: podman stumbles over containers that end while it removes them.
+        await self._peer.run("rm", "--force", "--time", "0", self._name)
+        await self._channel.close()
+
+
+def _parent(pid: int) -> int:
+    """Return a process's parent: of a container's first process, its monitor."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("PPid:"):
+            return int(line.split()[1])
+    return 0
