@@ -59,6 +59,32 @@ async def test_a_dispatcher_that_cannot_start_is_tried_again(
     assert [fake.entered for fake in fakes.made] == [0, 1]
 
 
+async def test_a_caller_that_goes_away_does_not_end_the_start(
+    platform: Platform, fakes: Fakes
+) -> None:
+    fakes.may_start = asyncio.Event()
+    first = asyncio.create_task(platform.invoke("echo", {}))
+    second = asyncio.create_task(platform.invoke("echo", {}))
+    await settle()
+    first.cancel()
+    await settle()
+    fakes.may_start.set()
+    assert (await second).invocation.ok
+    assert first.cancelled()
+    assert [fake.entered for fake in fakes.made] == [1]
+
+
+async def test_a_start_under_way_ends_with_the_platform(
+    tmp_path: pathlib.Path, fakes: Fakes
+) -> None:
+    fakes.may_start = asyncio.Event()
+    async with Platform(fake_settings(tmp_path), make=fakes.make) as platform:
+        platform.registry.put(echo())
+        platform.begin("echo", {})
+        await settle()
+    assert [fake.left for fake in fakes.made] == [1]
+
+
 async def test_concurrency_queue_and_refusal(platform: Platform, fakes: Fakes) -> None:
     await platform.invoke("echo", {})
     calls = [asyncio.create_task(platform.invoke("echo", {"wait": 1})) for _ in range(3)]
