@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn
 
@@ -62,6 +62,15 @@ class Bodies:
         finally:
             self._free += taken
 
+    def hold(self, size: int) -> Callable[[], None]:
+        """Count `size` bytes of a body on, until what is returned is called."""
+        self._free -= size
+
+        def release() -> None:
+            self._free += size
+
+        return release
+
     @asynccontextmanager
     async def read_object(self, request: web.Request, limit: int) -> AsyncIterator[dict[str, Any]]:
         """Yield the JSON object in a body, {} for an empty one.
@@ -69,10 +78,12 @@ class Bodies:
         Raises RequestError as `read` does, and with 400 for anything else.
         """
         async with self.read(request, limit) as body:
-            if len(body) > LARGE:
-                yield await asyncio.to_thread(parse_object, body)
-            else:
-                yield parse_object(body)
+            yield await parsed(body)
+
+
+async def parsed(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body` as `parse_object` does; a large one takes a thread."""
+    return await asyncio.to_thread(parse_object, body) if len(body) > LARGE else parse_object(body)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -9,7 +9,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT, Bodies, parse_object
+from orchestrator.gateway.bodies import (
+    ARGUMENTS_LIMIT,
+    FUNCTION_LIMIT,
+    Bodies,
+    parse_object,
+    parsed,
+)
 from orchestrator.gateway.errors import RequestError, json_response
 from orchestrator.gateway.events import event
 from orchestrator.gateway.functions import code_of, deployment_of, number, truth
@@ -94,9 +100,10 @@ class OpenWhisk:
         """Invoke an action; ?blocking=true waits for it, ?result=true answers with that alone."""
         _check_namespace(request)
         name = request.match_info["name"]
-        async with self._bodies.read_object(request, ARGUMENTS_LIMIT) as args:
+        async with self._bodies.read(request, ARGUMENTS_LIMIT) as body:
+            args = await parsed(body)
             if not truth(request, "blocking"):
-                return json_response({"activationId": self._platform.begin(name, args)}, 202)
+                return json_response({"activationId": self._begin(name, args, len(body))}, 202)
             outcome = await self._platform.invoke(name, args)
         remember(request, outcome)
         told = _activation(outcome.entry.to_json())
@@ -132,6 +139,15 @@ class OpenWhisk:
     async def result(self, request: web.Request) -> web.Response:
         """What an activation gave."""
         return json_response((await self._logged(request))["response"])
+
+    def _begin(self, name: str, args: Mapping[str, Any], size: int) -> str:
+        """Invoke without waiting; while that waits for its turn its arguments take memory."""
+        release = self._bodies.hold(size)
+        try:
+            return self._platform.begin(name, args, release)
+        except BaseException:
+            release()
+            raise
 
     def _found(self, request: web.Request) -> Deployed:
         _check_namespace(request)
