@@ -21,6 +21,7 @@ DEADLINE_S: Final = 30.0
 """How long a client may take to send a body."""
 MEMORY: Final = 256 << 20
 """Bytes of bodies held at once; a client that would go beyond is told to come again."""
+IDENTITY: Final = "identity"
 LARGE: Final = 256 << 10
 """Bytes of JSON that are worth a thread."""
 
@@ -36,11 +37,19 @@ class Bodies:
     async def read(self, request: web.Request, limit: int) -> AsyncIterator[bytes]:
         """Yield a request's body; its bytes count until the context is left.
 
-        Raises RequestError with 413 (larger than `limit` bytes), 408 (too slow), 503 (no memory).
+        Raises RequestError with 413 (larger than `limit` bytes), 408 (too slow), 503 (no memory),
+        415 (packed: unpacking would be work and memory that the sender chooses).
         """
         taken = 0
         chunks = []
         try:
+            coding = request.headers.get("Content-Encoding", IDENTITY)
+            if coding.lower() != IDENTITY:
+                raise RequestError(
+                    415,
+                    "encoded",
+                    f"The body is encoded as {coding[:80]!r}. Send it as it is.",
+                )
             if (request.content_length or 0) > limit:
                 _refuse_size(limit)
             async with asyncio.timeout(self._deadline_s):

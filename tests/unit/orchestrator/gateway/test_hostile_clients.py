@@ -63,6 +63,15 @@ async def test_too_large_a_body(
     assert await served(client)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "unheard-of"])
+async def test_a_body_is_never_unpacked(client: aiohttp.ClientSession, coding: str) -> None:
+    headers = {"Content-Encoding": coding}
+    async with client.post("/functions/echo/invoke", data=b"\x1f", headers=headers) as answer:
+        assert answer.status == 415
+        assert repr(coding) in (await answer.json())["error"]["message"]
+    assert await served(client)
+
+
 async def test_bodies_that_are_too_much_together(client: aiohttp.ClientSession) -> None:
     async def large() -> int:
         try:
