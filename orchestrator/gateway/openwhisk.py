@@ -18,7 +18,7 @@ from orchestrator.gateway.bodies import (
 )
 from orchestrator.gateway.errors import RequestError, json_response
 from orchestrator.gateway.events import event
-from orchestrator.gateway.functions import code_of, deployment_of, number, truth
+from orchestrator.gateway.functions import code_of, deployment_of, truth, typed, whole
 from orchestrator.gateway.outcomes import remember
 from orchestrator.platform.platform import Platform
 from orchestrator.platform.registry import Deployed, Deployment, Entry
@@ -65,7 +65,7 @@ class OpenWhisk:
         """All actions, without their code."""
         _check_namespace(request)
         entries = await asyncio.to_thread(self._platform.registry.list)
-        skip, limit = int(number(request, "skip") or 0), int(number(request, "limit") or 0)
+        skip, limit = whole(request, "skip"), whole(request, "limit")
         chosen = entries[max(0, skip) :][: max(0, limit) or MOST_LISTED]
         return json_response([_action(entry) for entry in chosen])
 
@@ -118,8 +118,8 @@ class OpenWhisk:
         """The last activations, newest first."""
         _check_namespace(request)
         await self._platform.write_log()
-        limit = int(number(request, "limit") or 30)
-        skip = int(number(request, "skip") or 0)
+        limit = whole(request, "limit") or 30
+        skip = whole(request, "skip")
         found = await asyncio.to_thread(
             self._platform.log.list,
             request.query.get("name"),
@@ -198,8 +198,8 @@ def _deployment(name: str, told: Mapping[str, Any]) -> Deployment:
         "runtime": KINDS[kind],
     }
     timeout_ms, memory = limits.get("timeout"), limits.get("memory")
-    if isinstance(timeout_ms, int):
-        wanted["timeout_s"] = timeout_ms / 1000
+    if timeout_ms is not None:
+        wanted["timeout_s"] = typed("limits.timeout", timeout_ms, float) / 1000
     if memory is not None:
         # An action's memory is that of its own machine.
         wanted |= {"memory_mib": memory, "isolation": "vm"}

@@ -162,6 +162,22 @@ async def test_requests_that_make_no_sense(
         assert told in (await answer.json())["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/invocations?after=1e300", "after"),
+        ("/invocations?limit=-1e19", "limit"),
+        ("/api/v1/namespaces/_/activations?skip=1e19", "skip"),
+    ],
+)
+async def test_numbers_beyond_all_counts(
+    client: aiohttp.ClientSession, path: str, name: str
+) -> None:
+    async with client.get(path) as answer:
+        assert answer.status == 400
+        assert f"{name} is " in await answer.text()
+
+
 async def test_too_much_is_refused_with_when_to_come_again(
     client: aiohttp.ClientSession, platform: Platform, fakes: Fakes
 ) -> None:
