@@ -26,7 +26,7 @@ from orchestrator.platform.log import Entry, Log
 from orchestrator.platform.policies import Policies
 from orchestrator.platform.registry import ISOLATIONS, Deployed, Registry
 from orchestrator.runtimes import RUNTIMES
-from orchestrator.settings import Isolation, Settings
+from orchestrator.settings import Isolation, Settings, checked_timeout
 from snapshot_store import SeussError, SnapshotStore
 
 logger = logging.getLogger(__name__)
@@ -159,8 +159,11 @@ class Platform:
         Raises:
             UnknownFunctionError: none of that name is deployed.
             BusyError: too many run and wait.
+            SettingsError: a limit that cannot be.
             SeussError: the platform failed.
         """
+        if timeout_s is not None:
+            checked_timeout(timeout_s)  # before it waits, or starts a machine
         deployed = self.registry.get(name)
         turn = self.admission(deployed.deployment.isolation).claim()
         return await self._run(uuid.uuid4().hex, deployed, args, path, timeout_s, turn)

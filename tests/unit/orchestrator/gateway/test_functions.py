@@ -146,6 +146,7 @@ async def test_a_platform_failure_is_its_callers_alone(client: aiohttp.ClientSes
     [
         ("?path=frozen", b"{}", "There is no path 'frozen'"),
         ("?timeout_s=never", b"{}", "timeout_s is 'never'"),
+        ("?timeout_s=0", b"{}", "A timeout of 0.0 s"),
         ("?timeout_s=nan", b"{}", "timeout_s is 'nan'"),
         ("", b"{", "no JSON"),
         ("", b"[1]", "no object"),
