@@ -5,10 +5,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 BUILD  := $(CURDIR)/build
 JOBS   ?= $(shell nproc)
+SCALE  ?= default
+RESULTS ?= $(lastword $(sort $(wildcard results/*)))
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup image micro peers experiments test test-python test-unit test-host test-image \
+.PHONY: help setup image micro peers experiments plots report test test-python test-unit test-host test-image \
         test-micro lint lint-python lint-cpp format clean distclean
 
 help: ## Show this text
@@ -30,8 +32,16 @@ micro: setup ## Build Micro's worker, load generator and checker (Rust)
 peers: setup ## Install what the experiments' peers need (containers and engines), as root
 	@.ci/install-debian-packages peers-packages.txt
 
-experiments: image micro ## Run the experiment suite; figures and report go to results/<time>/
-	@$(BIN)/seuss experiments run latency
+experiments: image micro ## Run all experiments (SCALE=quick|default|full) into results/<time>/; goes on if cut off
+	@$(BIN)/seuss experiments suite --scale $(SCALE)
+
+plots: setup ## Draw the pictures of RESULTS (the newest results folder) again from its raw data
+	@for raw in $(RESULTS)/*.json; do name=$$(basename "$$raw" .json | tr - _); \
+	  if [ -f "experiments/plots/$$name.py" ]; then \
+	    $(BIN)/python -m "experiments.plots.$$name" $(RESULTS) || exit 1; fi; done
+
+report: setup ## Write report.md and report.html of RESULTS again from its raw data
+	@$(BIN)/seuss experiments report $(RESULTS)
 
 test: lint test-host test-micro test-python ## Run every test: lint, C++ and Rust on the host, bootable images, Python with real QEMU
 	@echo 'make test: lint, C++, Rust and Python tests all passed'

@@ -9,13 +9,19 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from experiments import arguments as arguments_experiment
+from experiments import comparison, run_report
 from experiments import cores as cores_experiment
 from experiments import density as density_experiment
 from experiments import dirty_tracking as dirty_experiment
 from experiments import latency as latency_experiment
 from experiments import micro_latency as micro_latency_experiment
 from experiments import micro_preemption as micro_preemption_experiment
+from experiments import sharing as sharing_experiment
+from experiments import snapshots as snapshots_experiment
+from experiments import suite as suite_experiments
 from experiments.experiment import (
+    ARGUMENTS,
     CORES,
     DENSITY,
     DIRTY_TRACKING,
@@ -23,12 +29,15 @@ from experiments.experiment import (
     LATENCY,
     MICRO_LATENCY,
     MICRO_PREEMPTION,
+    SHARING,
+    SNAPSHOTS,
     Experiment,
     Record,
 )
 from experiments.micro_runs import Plan as MicroPlan
 from experiments.micro_runs import two_cores
 from experiments.promises import Check
+from experiments.suite import Scale
 from orchestrator.cli import progress
 from orchestrator.cli.options import settings_options
 from orchestrator.settings import Settings
@@ -65,7 +74,7 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
       latency.json  every sample, the environment, snapshot sizes
       latency.csv   every sample as a row
       latency.png, latency.pdf
-      report.md     medians, promises with verdicts, our figures beside the paper's
+      latency.md    medians, promises with verdicts, our figures beside the paper's
     """
     folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
     _make_folder(folder)
@@ -184,6 +193,75 @@ def cores(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Set
     _write_results(CORES, record, folder)
 
 
+def _common_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--seed", type=int, help="Seed of what is random.  [default: a random one]"),
+        click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=pathlib.Path),
+            help="Folder for the results.  [default: results/<time>]",
+        ),
+        click.option("--quick", is_flag=True, help="Fewer samples."),
+    ):
+        command = option(command)
+    return settings_options(command)
+
+
+@run.command()
+@_common_options
+def snapshots(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+    """Size, capture and restore time of base, function and argument snapshots.
+
+    Both isolations, both runtimes, with and without AO. Writes snapshots.json, .csv, .png, .pdf,
+    and snapshots.md with the paper's Table 1 beside. --store, --isolation and --no-ao have no
+    effect here.
+    """
+    folder, seed = _prepared(out, seed)
+    rounds = snapshots_experiment.QUICK_ROUNDS if quick else snapshots_experiment.ROUNDS
+    plan = snapshots_experiment.Plan(settings, rounds, seed)
+    record = progress.run(snapshots_experiment.run(plan, folder, _Bars("snapshots")))
+    _write_results(SNAPSHOTS, record, folder)
+
+
+@run.command()
+@_common_options
+def sharing(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+    """Pages shared and owned along the lineage, memory by functions, faults by kind.
+
+    By the kernel's counters in one node of contexts. Writes sharing.json, .csv, .png, .pdf and
+    sharing.md. --store, --isolation and --no-ao have no effect here.
+    """
+    folder, seed = _prepared(out, seed)
+    experiment = sharing_experiment
+    rounds = experiment.QUICK_ROUNDS if quick else experiment.ROUNDS
+    functions = experiment.QUICK_FUNCTIONS if quick else experiment.FUNCTIONS
+    plan = experiment.Plan(settings, rounds, functions, seed)
+    record = progress.run(experiment.run(plan, folder, _Bars("sharing")))
+    _write_results(SHARING, record, folder)
+
+
+@run.command()
+@_common_options
+def arguments(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+    """What argument snapshots gain, by the share of the computation that is common.
+
+    Both isolations. Writes arguments.json, .csv, .png, .pdf and arguments.md. --store and
+    --isolation have no effect here.
+    """
+    folder, seed = _prepared(out, seed)
+    rounds = arguments_experiment.QUICK_ROUNDS if quick else arguments_experiment.ROUNDS
+    plan = arguments_experiment.Plan(settings, rounds, seed)
+    record = progress.run(arguments_experiment.run(plan, folder, _Bars("arguments")))
+    _write_results(ARGUMENTS, record, folder)
+
+
+def _prepared(out: pathlib.Path | None, seed: int | None) -> tuple[pathlib.Path, int]:
+    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    click.echo(f"results go to {folder}", err=True)
+    return folder, secrets.randbelow(2**31) if seed is None else seed
+
+
 def _micro_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--seed", type=int, help="Seed of the order.  [default: a random one]"),
@@ -261,19 +339,65 @@ def report(folder: pathlib.Path) -> None:
 
     Also for a run that was cut off: what was measured until then is all there.
     """
-    found = [each for each in EXPERIMENTS if each.raw(folder).exists()]
-    if not found:
+    if not any(each.raw(folder).exists() for each in EXPERIMENTS):
         names = ", ".join(f"{each.name}.json" for each in EXPERIMENTS)
         raise click.BadParameter(f"{folder} has no raw data of an experiment: none of {names}")
-    for experiment in found:
-        try:
-            checks = experiment.write_again(folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise click.BadParameter(
-                f"{experiment.raw(folder)} is not readable ({error}). Run the experiment again."
-            ) from error
+    try:
+        verdicts = run_report.write(folder)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}. Run the experiment again.") from error
+    for checks in verdicts.values():
         _say(checks)
-        click.echo(folder / experiment.report)
+    click.echo(folder / "report.md")
+    click.echo(folder / "report.html")
+
+
+@experiments.command()
+@click.argument("run_a", type=click.Path(exists=True, file_okay=False, path_type=pathlib.Path))
+@click.argument("run_b", type=click.Path(exists=True, file_okay=False, path_type=pathlib.Path))
+def compare(run_a: pathlib.Path, run_b: pathlib.Path) -> None:
+    """Show what changed from the results folder RUN_A to RUN_B beyond noise.
+
+    Rank test by series, adjusted for their number; ratios of medians with intervals.
+    """
+    found = comparison.compare(run_a, run_b)
+    click.echo(comparison.render(found, str(run_a), str(run_b)), nl=False)
+
+
+@experiments.command()
+@click.option(
+    "--scale",
+    type=click.Choice([each.value for each in Scale]),
+    default=Scale.DEFAULT.value,
+    show_default=True,
+    help="quick ends within 10 minutes, default within 45, full takes as long as it takes.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder for the results.  [default: that of a run cut off, else results/<time>]",
+)
+@click.option("--seed", type=int, help="Seed of a new run.  [default: a random one]")
+@settings_options
+def suite(scale: str, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+    """Run every experiment, and write report.md and report.html.
+
+    A run that was cut off goes on where it stopped when it is started again, at the same scale and
+    commit: experiments whose raw data is there are not run again. One that cannot run here is
+    named in the report with the reason. --store and --isolation have no effect.
+    """
+    folder = out or suite_experiments.choose_folder(pathlib.Path("results"), Scale(scale))
+    state = suite_experiments.begin(
+        folder, Scale(scale), secrets.randbelow(2**31) if seed is None else seed
+    )
+    click.echo(f"scale {state.scale}, results go to {folder}", err=True)
+    progress.run(suite_experiments.run(folder, state, settings, _Bars))
+    for name, checks in run_report.write(folder).items():
+        click.echo(name)
+        _say(checks)
+    for name, reason in state.failures.items():
+        click.echo(f"{name} did not run: {reason}", err=True)
+    click.echo(folder / "report.html")
 
 
 def _make_folder(folder: pathlib.Path) -> None:

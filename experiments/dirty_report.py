@@ -1,4 +1,4 @@
-"""report.md of the dirty-tracking experiment: sets, whose they are, overlaps, times, verdicts."""
+"""dirty-tracking.md: sets, whose they are, overlaps, times, verdicts."""
 
 from __future__ import annotations
 

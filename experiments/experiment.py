@@ -9,6 +9,8 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from experiments import (
+    arguments,
+    arguments_report,
     cores_report,
     density_report,
     dirty_report,
@@ -17,20 +19,30 @@ from experiments import (
     micro_preemption,
     micro_preemption_report,
     report,
+    series,
+    sharing,
+    sharing_report,
+    snapshots,
+    snapshots_report,
 )
 from experiments.cores import Cores
 from experiments.density import Density
 from experiments.dirty_record import DirtyTracking
+from experiments.measurements import Measurements
 from experiments.micro_runs import MicroRecord
+from experiments.plots import arguments as arguments_plot
 from experiments.plots import cores as cores_plot
 from experiments.plots import density as density_plot
-from experiments.plots import dirty as dirty_plot
+from experiments.plots import dirty_tracking as dirty_plot
 from experiments.plots import latency as latency_plot
 from experiments.plots import micro_latency as micro_latency_plot
 from experiments.plots import micro_preemption as micro_preemption_plot
+from experiments.plots import sharing as sharing_plot
+from experiments.plots import snapshots as snapshots_plot
 from experiments.promises import Check
 from experiments.recording import Recording
 from experiments.requirements import check as latency_check
+from experiments.series import Series
 
 Record = TypeVar("Record")
 
@@ -47,6 +59,8 @@ class Experiment(Generic[Record]):
     render: Callable[[Record], str]
     draw: Callable[[Record, pathlib.Path], object]
     check: Callable[[Record], Sequence[Check]]
+    series: Callable[[Record], Series]
+    """Samples by name, for the comparison of two runs."""
 
     def write(self, record: Record, folder: pathlib.Path) -> Sequence[Check]:
         """Write report and pictures; return the verdicts."""
@@ -58,26 +72,50 @@ class Experiment(Generic[Record]):
         """Write report and pictures of a folder's raw data; raises what `load` does."""
         return self.write(self.load(folder), folder)
 
+    def series_of(self, folder: pathlib.Path) -> Series:
+        """Return the samples of a folder's raw data by name; raises what `load` does."""
+        return self.series(self.load(folder))
+
     def raw(self, folder: pathlib.Path) -> pathlib.Path:
         """Return where the raw data is in a folder."""
         return folder / f"{self.name}.json"
 
 
 LATENCY: Experiment[Recording] = Experiment(
-    *("latency", "report.md", Recording.load),
-    *(report.render, latency_plot.draw, latency_check),
+    name="latency",
+    report="latency.md",
+    load=Recording.load,
+    render=report.render,
+    draw=latency_plot.draw,
+    check=latency_check,
+    series=series.of_latency,
 )
 DENSITY: Experiment[Density] = Experiment(
-    *("density", "density.md", Density.load),
-    *(density_report.render, density_plot.draw, density_report.check),
+    name="density",
+    report="density.md",
+    load=Density.load,
+    render=density_report.render,
+    draw=density_plot.draw,
+    check=density_report.check,
+    series=series.of_density,
 )
 DIRTY_TRACKING: Experiment[DirtyTracking] = Experiment(
-    *("dirty-tracking", "dirty-tracking.md", DirtyTracking.load),
-    *(dirty_report.render, dirty_plot.draw, dirty_report.check),
+    name="dirty-tracking",
+    report="dirty-tracking.md",
+    load=DirtyTracking.load,
+    render=dirty_report.render,
+    draw=dirty_plot.draw,
+    check=dirty_report.check,
+    series=series.of_dirty_tracking,
 )
 CORES: Experiment[Cores] = Experiment(
-    *("cores", "cores.md", Cores.load),
-    *(cores_report.render, cores_plot.draw, cores_report.check),
+    name="cores",
+    report="cores.md",
+    load=Cores.load,
+    render=cores_report.render,
+    draw=cores_plot.draw,
+    check=cores_report.check,
+    series=series.of_cores,
 )
 MICRO_LATENCY: Experiment[MicroRecord] = Experiment(
     name=micro_latency.NAME,
@@ -86,6 +124,7 @@ MICRO_LATENCY: Experiment[MicroRecord] = Experiment(
     render=micro_latency_report.render,
     draw=micro_latency_plot.draw,
     check=micro_latency_report.check,
+    series=series.of_micro,
 )
 MICRO_PREEMPTION: Experiment[MicroRecord] = Experiment(
     name=micro_preemption.NAME,
@@ -94,12 +133,45 @@ MICRO_PREEMPTION: Experiment[MicroRecord] = Experiment(
     render=micro_preemption_report.render,
     draw=micro_preemption_plot.draw,
     check=micro_preemption_report.check,
+    series=series.of_micro,
+)
+SNAPSHOTS: Experiment[Measurements] = Experiment(
+    name=snapshots.NAME,
+    report="snapshots.md",
+    load=partial(Measurements.load, snapshots.NAME),
+    render=snapshots_report.render,
+    draw=snapshots_plot.draw,
+    check=snapshots_report.check,
+    series=series.of_measurements,
+)
+SHARING: Experiment[Measurements] = Experiment(
+    name=sharing.NAME,
+    report="sharing.md",
+    load=partial(Measurements.load, sharing.NAME),
+    render=sharing_report.render,
+    draw=sharing_plot.draw,
+    check=sharing_report.check,
+    series=series.of_measurements,
+)
+ARGUMENTS: Experiment[Measurements] = Experiment(
+    name=arguments.NAME,
+    report="arguments.md",
+    load=partial(Measurements.load, arguments.NAME),
+    render=arguments_report.render,
+    draw=arguments_plot.draw,
+    check=arguments_report.check,
+    series=series.of_measurements,
 )
 EXPERIMENTS: tuple[
     Experiment[Recording]
     | Experiment[Density]
     | Experiment[DirtyTracking]
     | Experiment[Cores]
-    | Experiment[MicroRecord],
+    | Experiment[MicroRecord]
+    | Experiment[Measurements],
     ...,
-] = (LATENCY, DENSITY, DIRTY_TRACKING, CORES, MICRO_LATENCY, MICRO_PREEMPTION)
+] = (
+    *(SNAPSHOTS, LATENCY, DENSITY, SHARING, ARGUMENTS),
+    *(DIRTY_TRACKING, CORES, MICRO_LATENCY, MICRO_PREEMPTION),
+)
+"""In the order of the report."""

@@ -1,4 +1,4 @@
-"""report.md of the latency experiment: our figures, the paper's beside them, and the promises."""
+"""latency.md of the latency experiment: our figures, the paper's beside them, and the promises."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 
 from experiments import cores_report
 from experiments.cores import FUNCTIONS, ONE, WAYS, Cores
-from experiments.plots import style
+from experiments.plots import redraw, style
 
 USERS = (
     ("vcpu", "nodes' processors", style.BLUE, ""),
@@ -94,3 +95,7 @@ def _draw_users(axes: Axes, record: Cores) -> None:
     axes.set_ylabel("host cores in use (median)")
     axes.set_ylim(0, record.environment["cores"] * 1.35)
     axes.legend(loc="upper left", ncols=4, fontsize=8)
+
+
+if __name__ == "__main__":
+    sys.exit(redraw.main(sys.argv[1:], "cores", Cores.load, draw))

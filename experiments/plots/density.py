@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
 
 from experiments import papers
 from experiments.density import Density
-from experiments.plots import style
+from experiments.plots import redraw, style
 from snapshot_store.pageset import PAGE_SIZE
 
 
@@ -49,3 +50,7 @@ def draw(record: Density, folder: pathlib.Path) -> list[pathlib.Path]:
         return style.save(figure, folder, "density")
     finally:
         plt.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(redraw.main(sys.argv[1:], "density", Density.load, draw))

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments import papers
-from experiments.plots import style
+from experiments.plots import redraw, style
 from experiments.recording import PHASES, Cell, Recording
 from experiments.summary import summarise
 from experiments.workloads import WORKLOADS
@@ -166,21 +166,5 @@ def _draw_phases(axes: Axes, recording: Recording) -> None:
     axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.13), handlelength=1)
 
 
-def main(arguments: list[str]) -> int:
-    """Redraw the plot of the results folder named in `arguments`."""
-    if len(arguments) != 1:
-        print("usage: python -m experiments.plots.latency RESULTS_DIR", file=sys.stderr)
-        return 2
-    folder = pathlib.Path(arguments[0])
-    try:
-        recording = Recording.load(folder)
-    except (OSError, ValueError, KeyError) as error:
-        print(f"{folder}: no readable latency.json ({error}).", file=sys.stderr)
-        return 2
-    for path in draw(recording, folder):
-        print(path)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(redraw.main(sys.argv[1:], "latency", Recording.load, draw))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import sys
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +13,7 @@ from experiments import micro_latency as ways
 from experiments import papers
 from experiments.micro_latency_report import microseconds
 from experiments.micro_runs import MicroRecord
-from experiments.plots import style
+from experiments.plots import redraw, style
 
 _COLOURS = {"language": style.BLUE, "process": style.ORANGE}
 _PAPER = {
@@ -60,3 +62,7 @@ def draw(record: MicroRecord, folder: pathlib.Path) -> list[pathlib.Path]:
         return style.save(figure, folder, ways.NAME)
     finally:
         plt.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(redraw.main(sys.argv[1:], ways.NAME, partial(MicroRecord.load, ways.NAME), draw))

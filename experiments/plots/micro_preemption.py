@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import sys
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +14,7 @@ from experiments import micro_preemption as parts
 from experiments.micro_preemption import BARE, BUDGET_US, DELAY, WORKER
 from experiments.micro_preemption_report import GRACE_US, kept, paper_kept
 from experiments.micro_runs import MicroRecord
-from experiments.plots import style
+from experiments.plots import redraw, style
 
 
 def draw(record: MicroRecord, folder: pathlib.Path) -> list[pathlib.Path]:
@@ -61,3 +63,7 @@ def _draw_waits(axes: Axes, record: MicroRecord) -> None:
     axes.set_ylabel("share of requests")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right", fontsize=8)
+
+
+if __name__ == "__main__":
+    sys.exit(redraw.main(sys.argv[1:], parts.NAME, partial(MicroRecord.load, parts.NAME), draw))

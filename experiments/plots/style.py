@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -44,3 +46,9 @@ def save(figure: Figure, folder: pathlib.Path, name: str) -> list[pathlib.Path]:
     for path in paths:
         figure.savefig(path, dpi=PNG_DPI, bbox_inches="tight")
     return paths
+
+
+def how(environment: Mapping[str, Any]) -> str:
+    """Say in a title what ran the guest: TCG must never be overlooked."""
+    name = str(environment["accelerator"]).upper()
+    return "TCG: guest emulated in software" if name == "TCG" else name

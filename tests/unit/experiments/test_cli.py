@@ -19,16 +19,14 @@ def test_report_of_a_record(recording: Recording, tmp_path: pathlib.Path) -> Non
     assert "-    disk of 100 functions" in done.stdout
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {f"latency.{suffix}" for suffix in ("json", "csv", "png", "pdf")} | {
-        "report.md"
+        *("latency.md", "report.md", "report.html")
     }
 
 
 def test_folder_without_a_record(tmp_path: pathlib.Path) -> None:
     done = CliRunner().invoke(main, ["experiments", "report", str(tmp_path)])
     assert done.exit_code == 2
-    assert "none of latency.json, density.json, dirty-tracking.json" in " ".join(
-        done.stderr.split()
-    )
+    assert "none of snapshots.json, latency.json, density.json" in " ".join(done.stderr.split())
 
 
 def test_results_of_another_run_are_not_written_over(

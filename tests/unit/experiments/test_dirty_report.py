@@ -11,7 +11,7 @@ import pytest
 from experiments import dirty_report
 from experiments.dirty_record import DirtyTracking, Sample
 from experiments.dirty_tracking import image_frames, own_pages
-from experiments.plots import dirty as plot
+from experiments.plots import dirty_tracking as plot
 from orchestrator.errors import CaptureError
 
 SAMPLE = Sample(

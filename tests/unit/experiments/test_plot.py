@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.plots import latency
+from experiments.plots import latency, redraw
 from experiments.recording import Recording
 
 
@@ -30,7 +30,7 @@ def test_redraws_a_results_folder(
     recording: Recording, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recording.save(tmp_path)
-    assert latency.main([str(tmp_path)]) == 0
+    assert redraw.main([str(tmp_path)], "latency", Recording.load, latency.draw) == 0
     assert capsys.readouterr().out.split() == [
         str(tmp_path / "latency.png"),
         str(tmp_path / "latency.pdf"),
@@ -40,10 +40,10 @@ def test_redraws_a_results_folder(
 def test_folder_without_a_record(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert latency.main([str(tmp_path)]) == 2
+    assert redraw.main([str(tmp_path)], "latency", Recording.load, latency.draw) == 2
     assert "no readable latency.json" in capsys.readouterr().err
 
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert latency.main([]) == 2
+    assert redraw.main([], "latency", Recording.load, latency.draw) == 2
     assert "RESULTS_DIR" in capsys.readouterr().err

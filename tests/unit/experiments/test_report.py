@@ -1,4 +1,4 @@
-"""report.md: complete for a whole record, honest for a broken one."""
+"""latency.md: complete for a whole record, honest for a broken one."""
 
 from __future__ import annotations
 

@@ -39,7 +39,6 @@ class FakeDispatcher:
         self.go = asyncio.Event()
         self.entered = self.left = self.flushed = self.most = self.running = self.cancelled = 0
         self.start_failure: MachineError | None = None
-        self.may_start: asyncio.Event | None = None
         self.called: set[str] = set()
 
     @property
@@ -62,8 +61,7 @@ class FakeDispatcher:
         self.left += 1
 
     async def ensure_base(self) -> None:
-        if self.may_start is not None:
-            await self.may_start.wait()
+        return None
 
     async def flush(self) -> None:
         self.flushed += 1
@@ -111,12 +109,10 @@ class Fakes:
     def __init__(self) -> None:
         self.made: list[FakeDispatcher] = []
         self.start_failure: MachineError | None = None
-        self.may_start: asyncio.Event | None = None
 
     def make(self, settings: Settings) -> FakeDispatcher:
         self.made.append(FakeDispatcher(settings))
         self.made[-1].start_failure = self.start_failure
-        self.made[-1].may_start = self.may_start
         return self.made[-1]
 
     def of(self, isolation: Isolation) -> FakeDispatcher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.axes import Axes
 from experiments import dirty_report
 from experiments.dirty_record import BITMAP, BYTES, PAGEMAP, SOFT, WALK, DirtyTracking
 from experiments.dirty_sets import KINDS
-from experiments.plots import style
+from experiments.plots import redraw, style
 
 LABELS = {
     WALK: "walk",
@@ -101,3 +102,7 @@ def _draw_times(axes: Axes, record: DirtyTracking) -> None:
     if names:
         axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     axes.set_title("time to find them (walk: guest's clock)", fontsize=10)
+
+
+if __name__ == "__main__":
+    sys.exit(redraw.main(sys.argv[1:], "dirty-tracking", DirtyTracking.load, draw))

@@ -1,0 +1,82 @@
+"""arguments.md of the arguments experiment: latency and gain by the share of common computation."""
+
+from __future__ import annotations
+
+from experiments.arguments import ISOLATIONS, SHARES, TURNS
+from experiments.markdown import table
+from experiments.measurements import Measurements
+from experiments.measurements_report import closing, notes, spread, title
+from experiments.promises import Check, promises
+from experiments.summary import Ratio, ratio_of_medians
+
+JUDGED = 0.9
+"""The share at which the gain is judged."""
+
+
+def check(record: Measurements) -> list[Check]:
+    """Judge: with most of the computation common, the third level gains much."""
+    found = []
+    for isolation in ISOLATIONS:
+        ratio = gain(record, isolation, JUDGED)
+        found.append(
+            Check(
+                f"warm / resumed, {JUDGED:.0%} common ({isolation})",
+                *(2.0, "x", None if ratio is None else ratio.value),
+                "" if ratio is None else _interval(ratio),
+                least=True,
+            )
+        )
+    return found
+
+
+def gain(record: Measurements, isolation: str, share: float) -> Ratio | None:
+    """Return how many times longer warm takes than resumed, or None without samples."""
+    labels = {"isolation": isolation, "share": f"{share:g}"}
+    warm = record.values("latency", path="warm", **labels)
+    resumed = record.values("latency", path="resumed", **labels)
+    return ratio_of_medians(warm, resumed, record.seed) if warm and resumed else None
+
+
+def render(record: Measurements) -> str:
+    """Return the report as Markdown. Works on an unfinished record; what is missing is said."""
+    rows = []
+    for isolation in ISOLATIONS:
+        for share in SHARES:
+            labels = {"isolation": isolation, "share": f"{share:g}"}
+            ratio = gain(record, isolation, share)
+            rows.append(
+                (
+                    isolation,
+                    f"{share:.0%}",
+                    spread(record.values("latency", path="warm", **labels)),
+                    spread(record.values("latency", path="resumed", **labels)),
+                    "-" if ratio is None else f"{ratio.value:.3g} ({_interval(ratio)})",
+                    "no bound" if share == 1 else f"{1 / (1 - share):.3g}",
+                )
+            )
+    head = ("isolation", "common", "warm, ms", "resumed, ms", "gain", "without any other cost")
+    return (
+        "\n\n".join(
+            (
+                title(record, "Gain of argument snapshots"),
+                notes(
+                    record,
+                    f"One function of {TURNS:,} turns, of which a share comes before its snapshot "
+                    "point and depends on the named argument alone. Warm does all turns; resumed "
+                    "goes on from the point with those behind it. Every answer was checked; the "
+                    f"order is shuffled with seed {record.seed}. The snapshots are taken ahead. "
+                    "The paper has no third level.",
+                ),
+                "## Promises",
+                promises(check(record)),
+                "## Latency and gain (median, 10 to 90 %; gain with 95 % interval)",
+                table(head, rows),
+                *closing(record),
+            )
+        )
+        + "\n"
+    )
+
+
+def _interval(ratio: Ratio) -> str:
+    return f"{ratio.low:.3g} to {ratio.high:.3g}"

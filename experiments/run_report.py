@@ -1,0 +1,162 @@
+"""report.md and report.html of a results folder: one page that says it all, then every experiment.
+
+The HTML holds its pictures, so that it can be sent around as one file.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import pathlib
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from experiments import suite
+from experiments.experiment import EXPERIMENTS
+from experiments.promises import Check
+from experiments.recording import write_whole
+
+MOST_HIGHLIGHTS = 3
+_HEADING = re.compile(r"^(#+) ", re.MULTILINE)
+_PICTURE = re.compile(r'<img src="([^"]+)"')
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #111; background: #fff;
+  max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+img { max-width: 100%; height: auto; }
+table { border-collapse: collapse; font-size: 0.85rem; margin: 1rem 0; display: block;
+  overflow-x: auto; }
+th, td { border: 1px solid #bbb; padding: 0.2rem 0.5rem; text-align: left; vertical-align: top; }
+th { background: #eee; }
+h1, h2 { border-bottom: 1px solid #bbb; }
+@media print {
+  body { font-size: 10pt; max-width: none; margin: 0; }
+  h2 { break-before: page; } img, tr { break-inside: avoid; }
+  table { display: table; font-size: 7.5pt; }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One experiment of a folder: its report, its verdicts, its picture, its environment."""
+
+    name: str
+    text: str
+    checks: Sequence[Check]
+    environment: Mapping[str, Any]
+
+
+def write(folder: pathlib.Path) -> dict[str, Sequence[Check]]:
+    """Write reports and pictures of all raw data in a folder again; return the verdicts by name.
+
+    Raises OSError, ValueError, KeyError or TypeError, with the file's name, for raw data that
+    cannot be read.
+    """
+    sections = []
+    for experiment in EXPERIMENTS:
+        raw = experiment.raw(folder)
+        if not raw.exists():
+            continue
+        try:
+            checks = experiment.write_again(folder)
+            environment = json.loads(raw.read_text(encoding="utf-8"))["environment"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{raw} is not readable ({error})") from error
+        text = (folder / experiment.report).read_text(encoding="utf-8")
+        sections.append(Section(experiment.name, text, checks, environment))
+    text = render(sections, suite.told(folder))
+    write_whole(folder / "report.md", text)
+    write_whole(folder / "report.html", to_html(text, folder))
+    return {section.name: section.checks for section in sections}
+
+
+def render(sections: Sequence[Section], state: Mapping[str, Any] | None) -> str:
+    """Return the whole report as Markdown, pictures as links."""
+    how = ", ".join(
+        sorted({str(each.environment.get("accelerator", "native")).upper() for each in sections})
+    )
+    parts = [f"# SEUSS: experiments ({how})", "\n".join(_first_page(sections, state))]
+    missing = _missing(sections, state)
+    if missing:
+        parts += ["## Not in this run", "\n".join(missing)]
+    for section in sections:
+        own, _, rest = _HEADING.sub(r"#\1 ", section.text).partition("\n")
+        parts += [own, f"![{section.name}]({section.name}.png)", rest.strip()]
+    return "\n\n".join(parts) + "\n"
+
+
+def to_html(text: str, folder: pathlib.Path) -> str:
+    """Return the report as one HTML page; pictures of the folder are part of it."""
+    # Texts of functions and guests are in it: so no HTML of theirs gets through.
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+
+    def inline(found: re.Match[str]) -> str:
+        picture = folder / pathlib.PurePath(html.unescape(found[1])).name
+        if picture.suffix != ".png" or not picture.is_file():
+            return found[0]
+        data = base64.b64encode(picture.read_bytes()).decode()
+        return f'<img src="data:image/png;base64,{data}"'
+
+    title = html.escape(text.partition("\n")[0].lstrip("# "))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>\n"
+        f"{_PICTURE.sub(inline, body)}</body></html>\n"
+    )
+
+
+def _first_page(sections: Sequence[Section], state: Mapping[str, Any] | None) -> list[str]:
+    """Say in about ten lines what was measured, on what, and how it compares."""
+    if not sections:
+        return ["- Nothing was measured."]
+    facts = next((each.environment for each in sections if "qemu" in each.environment), {})
+    facts = facts or sections[0].environment
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(float(facts["started"])))
+    scale = f", scale {state['scale']}, seed {state['seed']}" if state else ""
+    names = (f"{facts.get(name)}" for name in ("cpu", "cores", "memory_gib", "kernel", "qemu"))
+    cpu, cores, memory, kernel, qemu = names
+    lines = [
+        f"- **What:** {len(sections)} experiments, {when}, commit {facts.get('commit')}{scale}.",
+        f"- **On what:** {cpu}, {cores} shared cores, {memory} GiB, Linux {kernel}, QEMU {qemu}, "
+        f"accelerator {facts.get('accelerator')} ({facts.get('accelerator_reason')}).",
+    ]
+    if facts.get("accelerator") == "tcg":
+        lines.append(
+            "- **TCG emulates the guest's processor:** guest times are an order of magnitude above "
+            "those with KVM, while peers on the host run natively. Compare ratios within this run."
+        )
+    for section in sections:
+        judged = [check for check in section.checks if check.passed is not None]
+        kept = sum(check.passed is True for check in judged)
+        shown = [check for check in judged if check.passed is False] or judged
+        told = "; ".join(
+            f"{check.promise} {check.value:.3g} {check.unit}"
+            + (" (**missed**: " if check.passed is False else " (")
+            + f"{check.bound})"
+            for check in shown[:MOST_HIGHLIGHTS]
+        )
+        lines.append(
+            f"- **{section.name}:** {kept} of {len(judged)} promises kept. {told}".rstrip()
+        )
+    lines.append(
+        "- Papers' figures stand beside ours in each section, marked as theirs and with their "
+        "status: primary, second-hand or unconfirmed. No sample was dropped."
+    )
+    return lines
+
+
+def _missing(sections: Sequence[Section], state: Mapping[str, Any] | None) -> list[str]:
+    there = {section.name for section in sections}
+    failures = state["failures"] if state else {}
+    return [
+        f"- {each.name}: {failures.get(each.name, 'not run')}"
+        for each in EXPERIMENTS
+        if each.name not in there
+    ]

@@ -1,0 +1,132 @@
+"""snapshots.md of the snapshots experiment: our figures, and the paper's Table 1 beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from experiments import papers
+from experiments.markdown import table
+from experiments.measurements import Measurements
+from experiments.measurements_report import closing, notes, spread, title
+from experiments.promises import Check, promises
+from experiments.snapshots import Kind, kinds
+
+LEVELS = ("base", "function", "argument")
+SIZES = ("stored pages", "stored state")
+TIMES = ("capture", "restore")
+GUEST_TIMES = ("capture, guest", "restore, guest")
+_PAPER = (
+    ("base snapshot size (Node.js; with AO)", "base", "AO"),
+    ("base snapshot size (Node.js; before AO)", "base", "no AO"),
+    ("NOP function snapshot size (with AO)", "function", "AO"),
+    ("NOP function snapshot size (before AO)", "function", "no AO"),
+)
+
+
+def check(record: Measurements) -> list[Check]:
+    """Judge the shape: AO makes the function's snapshot smaller, and deltas are small."""
+    found = []
+    for kind in kinds():
+        if not kind.ao:
+            continue
+        labels = kind.labels
+        delta = record.values("stored pages", level="function", **labels)
+        plain = record.values("stored pages", level="function", **labels | {"ao": "no AO"})
+        base = record.values("stored pages", level="base", **labels)
+        name = f"{kind.isolation}, {kind.runtime}"
+        found += [
+            Check(
+                f"NOP snapshot with AO / without ({name})",
+                *(1.0, "x", _ratio(delta, plain), _sizes(delta, plain)),
+            ),
+            Check(
+                f"NOP snapshot / base ({name})",
+                *(0.1, "x", _ratio(delta, base), _sizes(delta, base)),
+            ),
+        ]
+    return found
+
+
+def render(record: Measurements) -> str:
+    """Return the report as Markdown. Works on an unfinished record; what is missing is said."""
+    return (
+        "\n\n".join(
+            (
+                title(record, "Snapshots by level"),
+                notes(
+                    record,
+                    "What a snapshot at each level of the lineage takes in the store, and how long "
+                    "its capture and a restore take. `vm`: a machine is captured from outside "
+                    "through QEMU; restored into one that is started already. `uc`: the kernel in "
+                    "the node captures a context, and deploys one; the time is the caller's, with "
+                    "the way there and back, and the guest's own beside it. The function is NOP; "
+                    "argument snapshots are of a function that computes 1,000 turns before its "
+                    "point. Of a uc capture at a point only the guest's time is known. The base is "
+                    "captured whole, in fewer rounds: it must be booted for it. All AO is one step "
+                    "here: the paper's network step has no counterpart before the image has a "
+                    "network.",
+                ),
+                "## Promises",
+                promises(check(record)),
+                "## Sizes in the store (MB)",
+                _table(record, SIZES),
+                "## Capture and restore (ms; median, 10 to 90 %)",
+                _table(record, TIMES),
+                "## The guest's own part in uc isolation (us)",
+                _table(record, GUEST_TIMES),
+                "## Beside the paper (Table 1, AO table)",
+                "The paper's base is Node.js on Rumprun and EbbRT. Sizes compare in order of "
+                "magnitude only; `status` says how sure the paper's figure is.",
+                _papers(record),
+                *closing(record),
+            )
+        )
+        + "\n"
+    )
+
+
+def _table(record: Measurements, metrics: tuple[str, ...]) -> str:
+    rows = []
+    for kind in kinds():
+        for level in LEVELS:
+            values = [record.values(metric, level=level, **kind.labels) for metric in metrics]
+            if any(values):
+                cells = [spread(each) if each else "-" for each in values]
+                rows.append((kind.name, level, *cells))
+    return table(("isolation, runtime, AO", "level", *metrics), rows)
+
+
+def _papers(record: Measurements) -> str:
+    rows = []
+    for metric, level, ao in _PAPER:
+        figure = papers.find("Table 1", metric)
+        for kind in kinds():
+            if kind.ao is not (ao == "AO"):
+                continue
+            ours = record.values("stored pages", level=level, **kind.labels)
+            rows.append(_beside(figure, kind, ours))
+    head = ("figure (paper's)", "ours", "our figure", "paper", "ours / paper", "status")
+    return table(head, rows)
+
+
+def _beside(figure: papers.PaperFigure, kind: Kind, ours: list[float]) -> tuple[str, ...]:
+    return (
+        figure.metric,
+        kind.name,
+        f"{np.median(ours):.2f} MB" if ours else "not measured",
+        f"{figure.value} {figure.unit}",
+        f"{np.median(ours) / figure.number:.3g}" if ours else "-",
+        figure.status,
+    )
+
+
+def _ratio(above: list[float], below: list[float]) -> float | None:
+    if not above or not below or not np.median(below) > 0:
+        return None
+    return float(np.median(above) / np.median(below))
+
+
+def _sizes(above: list[float], below: list[float]) -> str:
+    if not above or not below:
+        return ""
+    return f"{np.median(above):.3g} MB / {np.median(below):.3g} MB"
