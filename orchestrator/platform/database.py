@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -16,6 +17,7 @@ FILE_NAME: Final = "platform.db"
 VERSION: Final = 1
 BUSY_S: Final = 10.0
 """How long a write waits for another process's."""
+BUSY_PAUSE_S: Final = 0.02
 
 _SCHEMA: Final = (
     "CREATE TABLE functions (serial INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, "
@@ -93,7 +95,7 @@ class Database:
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             # What is lost when the machine's power fails is the last moment's, never the rest.
             connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
@@ -123,6 +125,20 @@ class Database:
                 f"Cannot {doing} {self.path}: {error}. Check its folder's space and owner; if the "
                 "file is damaged, move it away and deploy the functions again."
             ) from error
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have readers and a writer not wait for each other."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # Of two processes that open a new file one is refused at once, whatever the timeout.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(BUSY_PAUSE_S)
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+import sqlite3
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import DatabaseError, DeploymentError, SettingsError, UnknownFunctionError
 from orchestrator.function import Function
-from orchestrator.platform.database import Database
+from orchestrator.platform.database import FILE_NAME, Database
 from orchestrator.platform.registry import NAME_RULE, Deployment, Registry
 from tests.unit.orchestrator.platform.fakes import echo
 
@@ -29,6 +31,20 @@ def test_what_was_deployed_comes_back(database: Database) -> None:
     assert found.deployment == wanted and found.entry == entry
     assert (entry.version, entry.size, entry.id) == (1, 1, wanted.function.id)
     assert Registry(database).list() == [entry] and Registry(database).names() == ["f"]
+
+
+def test_a_new_file_that_another_process_makes_too(tmp_path: pathlib.Path) -> None:
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE theirs (x)")
+    other.execute("BEGIN IMMEDIATE")
+    ending = threading.Timer(0.2, other.execute, ("COMMIT",))
+    ending.start()
+    try:
+        with Database(tmp_path) as database:
+            assert Registry(database).names() == []
+    finally:
+        ending.join()
+        other.close()
 
 
 def test_new_code_is_a_new_version_with_another_id(database: Database) -> None:
