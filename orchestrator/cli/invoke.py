@@ -21,6 +21,7 @@ from click.shell_completion import CompletionItem
 from orchestrator.cli import progress
 from orchestrator.cli.functions import deployed_names
 from orchestrator.cli.options import settings_options
+from orchestrator.cli.terminal import shown, tell
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
 from orchestrator.micro.dispatcher import MicroDispatcher
@@ -284,7 +285,7 @@ def _show(invocation: Invocation, as_json: bool) -> None:
         (invocation.stderr, invocation.stderr_truncated),
     ):
         if text:
-            click.echo(text, err=True, nl=not text.endswith("\n"))
+            tell(text, newline=not text.endswith("\n"))
         if truncated:
             click.echo("[output cut here: it was too long]", err=True)
     if invocation.error is None:
@@ -292,8 +293,8 @@ def _show(invocation: Invocation, as_json: bool) -> None:
     else:
         error = invocation.error
         if error.traceback:
-            click.echo(error.traceback.rstrip(), err=True)
-        click.echo(f"seuss: the function failed: {error.kind}: {error.message}", err=True)
+            tell(error.traceback.rstrip())
+        tell(f"seuss: the function failed: {error.kind}: {error.message}")
     click.echo(_time_line(invocation), err=True)
 
 
@@ -324,13 +325,13 @@ def _summarise(made: Sequence[Invocation]) -> None:
 
 
 def _as_text(value: object, indent: int | None = None) -> str:
-    """JSON for people and programs: letters as they are, but for those that no output takes."""
+    """JSON for people and programs: letters as they are, if the output takes them unharmed."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return json.dumps(value, indent=indent)
-    return text
+    return text if shown(text, sys.stdout) == text else json.dumps(value, indent=indent)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -12,6 +12,7 @@ import click
 
 from orchestrator.cli.functions import deployed_names
 from orchestrator.cli.options import store_option
+from orchestrator.cli.terminal import printable
 from orchestrator.platform.database import Database
 from orchestrator.platform.log import MOST_IN_ALL, Log
 
@@ -87,10 +88,3 @@ def _show(record: Mapping[str, Any], as_json: bool) -> None:
     if error is not None and error["traceback"]:
         for line in error["traceback"].rstrip().splitlines():
             click.echo(f"  {printable(line)}")
-
-
-def printable(text: str) -> str:
-    """Return text without what would steer a terminal: functions print what they like."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\t" else ascii(letter)[1:-1] for letter in text
-    )
