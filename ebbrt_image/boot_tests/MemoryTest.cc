@@ -3,8 +3,10 @@
 #include <new>
 
 #include "Support.h"
+#include "lib/RingBuffer.h"
 #include "lib/Vector.h"
 #include "mm/GeneralAllocator.h"
+#include "mm/KernelFrames.h"
 #include "mm/PageAllocator.h"
 #include "mm/VMem.h"
 
@@ -85,6 +87,73 @@ void ExhaustionIsAnswered() {
     auto large = page_allocator->Allocate(BuddyAllocator::kMaxOrder);
     kassert(large.valid());
     page_allocator->Free(large, BuddyAllocator::kMaxOrder);
+  });
+}
+
+// Frames one by one until `left` are free; then every other one goes back, so
+// that free memory lies in single frames. The rest goes back at the end.
+class CutUpMemory {
+ public:
+  explicit CutUpMemory(size_t left) {
+    for (size_t i = 0; PageAllocator::FreeFrames() > left; ++i) {
+      auto pfn = page_allocator->Allocate();
+      // Other cores keep a few.
+      if (!pfn.valid())
+        break;
+      *ToPointer<Pfn>(pfn) = lists_[i % 2];
+      lists_[i % 2] = pfn;
+    }
+    free(lists_[0]);
+  }
+  ~CutUpMemory() { free(lists_[1]); }
+
+ private:
+  // The frames themselves hold the lists.
+  static void free(Pfn list) {
+    while (list.valid()) {
+      auto next = *ToPointer<Pfn>(list);
+      page_allocator->Free(list);
+      list = next;
+    }
+  }
+
+  Pfn lists_[2];
+};
+
+void RunsAreLeft() {
+  ReturnsAllFrames([] {
+    // As far as UCs may go.
+    CutUpMemory memory(kKernelReserve);
+    constexpr size_t kSize = 64 << 10;
+    constexpr size_t kRuns = kKernelReserve / 2 * kPageSize / kSize;
+    std::unique_ptr<std::byte[]> runs[kRuns];
+    for (auto& run : runs) {
+      run.reset(new (std::nothrow) std::byte[kSize]);
+      kassert(run);
+    }
+  });
+}
+
+void PipesNeedNoRuns() {
+  ReturnsAllFrames([] {
+    CutUpMemory memory(0);
+    constexpr size_t kSize = 64 << 10;
+    kassert(!general_allocator::Allocate(kSize));
+    RingBuffer pipe(kSize);
+    std::byte bytes[1000];
+    uint64_t written = 0, read = 0;
+    for (int round = 0; round < 3; ++round) {
+      while (pipe.space() >= sizeof(bytes)) {
+        for (auto& byte : bytes)
+          byte = static_cast<std::byte>(written++ % 251);
+        kassert(pipe.Write(bytes) == sizeof(bytes));
+      }
+      while (pipe.size() > 3 * sizeof(bytes) / 2) {
+        kassert(pipe.Read(bytes) == sizeof(bytes));
+        for (auto byte : bytes)
+          kassert(byte == static_cast<std::byte>(read++ % 251));
+      }
+    }
   });
 }
 
@@ -238,6 +307,8 @@ void AppMain() {
   test::Case("frames", FramesAreZeroAndCounted);
   test::Case("references", ReferencesDecide);
   test::Case("exhaustion", ExhaustionIsAnswered);
+  test::Case("runs are left", RunsAreLeft);
+  test::Case("pipes in pieces", PipesNeedNoRuns);
   test::Case("small objects", SmallObjectsAreApart);
   test::Case("large objects", LargeObjectsAreWholeFrames);
   test::Case("other cores free", ObjectsTravel);

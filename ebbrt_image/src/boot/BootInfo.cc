@@ -39,6 +39,7 @@ ebbrt::boot_info::MemoryRange ranges[kMaxRanges];
 size_t range_count;
 char command_line[kMaxCommandLine];
 size_t command_line_length;
+bool has_acpi;
 
 }  // namespace
 
@@ -52,6 +53,7 @@ void ebbrt::boot_info::Init(uint32_t start_info) {
     ranges[range_count++] = {map[i].address, map[i].address + map[i].size,
                              map[i].type == kRam};
   }
+  has_acpi = info->rsdp;
   if (!info->command_line)
     return;
   auto* text = static_cast<const char*>(PhysicalToPointer(info->command_line));
@@ -63,6 +65,10 @@ void ebbrt::boot_info::Init(uint32_t start_info) {
 
 std::span<const ebbrt::boot_info::MemoryRange> ebbrt::boot_info::MemoryMap() {
   return {ranges, range_count};
+}
+
+bool ebbrt::boot_info::HasAcpi() {
+  return has_acpi;
 }
 
 std::string_view ebbrt::boot_info::CommandLine() {

@@ -17,6 +17,8 @@ struct MemoryRange {
 void Init(uint32_t start_info);
 
 std::span<const MemoryRange> MemoryMap();
+// True if a PC's firmware ran: it describes the machine by ACPI.
+bool HasAcpi();
 
 std::string_view CommandLine();
 

@@ -16,14 +16,11 @@ ebbrt::ByteChannel::RestoreWithoutEnds(std::span<const std::byte> bytes,
 }
 
 ebbrt::RefPtr<ebbrt::ByteChannel> ebbrt::ByteChannel::CloneWithoutEnds() const {
-  Vector<std::byte> bytes;
-  CopyTo(bytes);
-  return RestoreWithoutEnds(bytes, activity_);
-}
-
-void ebbrt::ByteChannel::CopyTo(Vector<std::byte>& bytes) const {
-  bytes.Resize(buffer_.size());
-  buffer_.Peek(bytes);
+  auto channel = RestoreWithoutEnds({}, activity_);
+  ForEachPiece([&channel](std::span<const std::byte> piece) {
+    channel->buffer_.Write(piece);
+  });
+  return channel;
 }
 
 ebbrt::Result<std::size_t>

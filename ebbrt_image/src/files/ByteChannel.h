@@ -26,8 +26,10 @@ class ByteChannel : public RefCounted<ByteChannel> {
   RefPtr<ByteChannel> CloneWithoutEnds() const;
   void RestoreReader(bool open) { reader_open_ = open; }
   void RestoreWriter(bool open) { writer_open_ = open; }
-  // All that is to be read.
-  void CopyTo(Vector<std::byte>& bytes) const;
+  // visit(span) for all that is to be read, piece by piece.
+  template <class Visit> void ForEachPiece(Visit visit) const {
+    buffer_.ForEachPiece(buffer_.size(), visit);
+  }
 
   // 0 at the end; kAgain while there may be more.
   Result<std::size_t> Read(std::span<std::byte> bytes);

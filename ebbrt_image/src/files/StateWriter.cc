@@ -142,11 +142,11 @@ void ebbrt::StateWriter::write_channels() {
   auto& buffer = section(StateSection::kChannels);
   buffer.Add32(channels_.size());
   for (auto channel : channels_) {
-    Vector<std::byte> bytes;
-    channel->CopyTo(bytes);
     buffer.Add32(channel->activity());
-    buffer.Add32(bytes.size());
-    buffer.AddBytes(bytes);
+    buffer.Add32(channel->size());
+    channel->ForEachPiece([&buffer](std::span<const std::byte> piece) {
+      buffer.AddBytes(piece);
+    });
   }
 }
 

@@ -1,11 +1,13 @@
-// Bounded first-in first-out queue of bytes. Memory is taken as bytes come, so
-// an idle pipe costs a UC next to nothing.
+// Bounded first-in first-out queue of bytes. Memory is taken page by page as
+// bytes come and given back as they go: an idle pipe costs a UC next to
+// nothing, and a full one needs no memory in one piece.
 #ifndef EBBRT_LIB_RINGBUFFER_H_
 #define EBBRT_LIB_RINGBUFFER_H_
 
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <span>
 
 #include "lib/Vector.h"
@@ -24,41 +26,55 @@ class RingBuffer {
   // Takes as many bytes as fit and returns how many.
   std::size_t Write(std::span<const std::byte> bytes) {
     auto count = std::min(bytes.size(), space());
-    if (count == 0)
-      return 0;
-    make_room(size_ + count);
-    auto tail = wrap(start_ + size_);
-    auto first = std::min(count, storage_.size() - tail);
-    std::memcpy(&storage_[tail], bytes.data(), first);
-    if (count > first)
-      std::memcpy(&storage_[0], bytes.data() + first, count - first);
-    size_ += count;
+    for (std::size_t done = 0; done < count;) {
+      auto at = start_ + size_;
+      if (at / kPiece == pieces_.size())
+        pieces_.PushBack(std::unique_ptr<Piece>(new Piece));
+      auto some = std::min(count - done, kPiece - at % kPiece);
+      std::memcpy(pieces_[at / kPiece]->bytes + at % kPiece,
+                  bytes.data() + done, some);
+      size_ += some;
+      done += some;
+    }
     return count;
+  }
+
+  // Calls visit(span) for the first `count` bytes in order, piece by piece,
+  // without taking them.
+  template <class Visit>
+  void ForEachPiece(std::size_t count, Visit visit) const {
+    kassert(count <= size_);
+    for (std::size_t done = 0; done < count;) {
+      auto at = start_ + done;
+      auto some = std::min(count - done, kPiece - at % kPiece);
+      visit(std::span<const std::byte>(
+          pieces_[at / kPiece]->bytes + at % kPiece, some));
+      done += some;
+    }
   }
 
   // Copies without taking; returns how many bytes there were to copy.
   std::size_t Peek(std::span<std::byte> bytes) const {
     auto count = std::min(bytes.size(), size_);
-    if (count == 0)
-      return 0;
-    auto first = std::min(count, storage_.size() - start_);
-    std::memcpy(bytes.data(), &storage_[start_], first);
-    if (count > first)
-      std::memcpy(bytes.data() + first, &storage_[0], count - first);
+    ForEachPiece(count, [&bytes](std::span<const std::byte> piece) {
+      std::memcpy(bytes.data(), piece.data(), piece.size());
+      bytes = bytes.subspan(piece.size());
+    });
     return count;
   }
 
   void Drop(std::size_t count) {
     kassert(count <= size_);
-    if (count == 0)
-      return;
-    start_ = wrap(start_ + count);
+    start_ += count;
     size_ -= count;
-    if (size_ > 0)
-      return;
-    start_ = 0;
-    if (storage_.size() > kKeptStorage)
-      storage_ = Vector<std::byte>();
+    if (size_ == 0) {
+      pieces_.Clear();
+      start_ = 0;
+    }
+    while (start_ >= kPiece) {
+      pieces_.Erase(0);
+      start_ -= kPiece;
+    }
   }
 
   std::size_t Read(std::span<std::byte> bytes) {
@@ -70,29 +86,14 @@ class RingBuffer {
   void Clear() { Drop(size_); }
 
  private:
-  static constexpr std::size_t kFirstStorage = 512;
-  // An empty queue gives more than this back.
-  static constexpr std::size_t kKeptStorage = 4096;
+  static constexpr std::size_t kPiece = 4096;
+  struct Piece {
+    std::byte bytes[kPiece];
+  };
 
-  std::size_t wrap(std::size_t index) const {
-    return index >= storage_.size() ? index - storage_.size() : index;
-  }
-
-  void make_room(std::size_t wanted) {
-    if (wanted <= storage_.size())
-      return;
-    auto target = std::max(storage_.size() * 2, kFirstStorage);
-    target = std::min(std::max(target, wanted), capacity_);
-    Vector<std::byte> bigger;
-    bigger.Resize(target);
-    Peek(bigger);
-    storage_ = std::move(bigger);
-    start_ = 0;
-  }
-
-  Vector<std::byte> storage_;
+  Vector<std::unique_ptr<Piece>> pieces_;
   std::size_t capacity_;
-  std::size_t start_ = 0;
+  std::size_t start_ = 0;  // in the first piece
   std::size_t size_ = 0;
 };
 

@@ -14,13 +14,19 @@ namespace {
 
 ebbrt::SpinLock lock;
 ebbrt::BuddyAllocator buddy;
+// A block of the largest size, which single frames come from last: however the
+// rest is cut up, the kernel finds runs of frames. As no block is larger, none
+// of either allocator ever merges with one of the other.
+ebbrt::BuddyAllocator runs;
+uint64_t runs_start = ~uint64_t{0};
+constexpr size_t kRunFrames = size_t{1} << ebbrt::BuddyAllocator::kMaxOrder;
 ebbrt::Frame* frame_table;
 size_t frame_count;
 size_t total_frames;
 ebbrt::PageAllocator reps[ebbrt::kMaxCores];
 
 // Half a cache goes and comes at a time.
-constexpr unsigned kBatch = 16;
+constexpr unsigned kBatch = 64;
 // Firmware, trampoline and the boot structures live below.
 constexpr uint64_t kFirstUsable = 0x100000;
 // What the boot page tables map.
@@ -53,6 +59,53 @@ void AddUsable(uint64_t low, uint64_t high, uint64_t hole, uint64_t hole_end) {
   }
 }
 
+// Memory comes as zeroes, but SeaBIOS runs in RAM and leaves what it had there:
+// it counts 16 MiB from the top for tables, gives most of it back, and moves
+// itself right below.
+void ClearFirmwareLeftovers(uint64_t table_end) {
+  constexpr uint64_t kUsed = uint64_t{20} << 20;
+  uint64_t start = 0, end = 0;
+  for (const auto& range : ebbrt::boot_info::MemoryMap()) {
+    if (!range.usable || range.end > kBootMapped || range.end < end)
+      continue;
+    start = std::max(range.start, table_end);
+    end = range.end;
+  }
+  if (end > kUsed)
+    start = std::max(start, end - kUsed);
+  if (start < end)
+    std::memset(ebbrt::PhysicalToPointer(start), 0, end - start);
+}
+
+void SetRunsAside() {
+  auto first = buddy.Allocate(ebbrt::BuddyAllocator::kMaxOrder);
+  if (!first.valid())
+    return;
+  runs_start = first.number();
+  runs.Init(frame_table + runs_start, kRunFrames);
+  runs.AddRange(ebbrt::Pfn(0), kRunFrames);
+}
+
+bool IsOfRuns(ebbrt::Pfn pfn) {
+  return pfn.number() - runs_start < kRunFrames;
+}
+
+// The caller holds the lock.
+ebbrt::Pfn Take(unsigned order) {
+  auto pfn = buddy.Allocate(order);
+  if (pfn.valid())
+    return pfn;
+  pfn = runs.Allocate(order);
+  return pfn.valid() ? pfn + runs_start : pfn;
+}
+
+void GiveBack(ebbrt::Pfn pfn, unsigned order) {
+  if (IsOfRuns(pfn))
+    runs.Free(ebbrt::Pfn(pfn.number() - runs_start), order);
+  else
+    buddy.Free(pfn, order);
+}
+
 }  // namespace
 
 void ebbrt::PageAllocator::ClassInit() {
@@ -68,7 +121,11 @@ void ebbrt::PageAllocator::ClassInit() {
   frame_table = static_cast<Frame*>(PhysicalToPointer(table_start));
   buddy.Init(frame_table, frame_count);
 
+  if (boot_info::HasAcpi())
+    ClearFirmwareLeftovers(table_end);
+  runs.Init(frame_table, 0);
   AddUsable(kFirstUsable, kBootMapped, ToPhysical(kernel_start), table_end);
+  SetRunsAside();
   // Image frames are shared by UCs like any others; the kernel keeps one
   // reference for ever.
   for (auto pfn = ToPfn(kernel_start); pfn < Pfn::Up(ToPhysical(kernel_end));
@@ -86,7 +143,7 @@ void ebbrt::PageAllocator::AddHighMemory() {
 
 ebbrt::Pfn ebbrt::PageAllocator::AllocateEarly() {
   LockGuard guard(lock);
-  auto pfn = buddy.Allocate(0);
+  auto pfn = Take(0);
   kbugon(!pfn.valid(), "out of memory while booting");
   frames::Get(pfn).references.store(1, std::memory_order_relaxed);
   return pfn;
@@ -100,17 +157,31 @@ ebbrt::PageAllocator* ebbrt::PageAllocator::HandleFault(EbbId id) {
 
 ebbrt::Pfn ebbrt::PageAllocator::Allocate(unsigned order) {
   Pfn pfn;
-  if (order == 0 && cached_ > 0) {
-    pfn = cache_[--cached_];
-    frames::Get(pfn).state = FrameState::kUsed;
-  } else {
+  if (order > 0) {
     LockGuard guard(lock);
-    pfn = buddy.Allocate(order);
+    pfn = Take(order);
     if (!pfn.valid())
       return pfn;
+  } else {
+    if (cached_ == 0 && !refill())
+      return Pfn::None();
+    pfn = cache_[--cached_];
+    frames::Get(pfn).state = FrameState::kUsed;
   }
   frames::Get(pfn).references.store(1, std::memory_order_relaxed);
   return pfn;
+}
+
+bool ebbrt::PageAllocator::refill() {
+  LockGuard guard(lock);
+  while (cached_ < kBatch) {
+    auto pfn = Take(0);
+    if (!pfn.valid())
+      break;
+    frames::Get(pfn).state = FrameState::kCached;
+    cache_[cached_++] = pfn;
+  }
+  return cached_ > 0;
 }
 
 void ebbrt::PageAllocator::Free(Pfn first, unsigned order) {
@@ -120,13 +191,13 @@ void ebbrt::PageAllocator::Free(Pfn first, unsigned order) {
   frames::Get(first).references.store(0, std::memory_order_relaxed);
   if (order > 0) {
     LockGuard guard(lock);
-    buddy.Free(first, order);
+    GiveBack(first, order);
     return;
   }
   if (cached_ == kCacheSize) {
     LockGuard guard(lock);
     for (unsigned i = 0; i < kBatch; ++i)
-      buddy.Free(cache_[--cached_], 0);
+      GiveBack(cache_[--cached_], 0);
   }
   frames::Get(first).state = FrameState::kCached;
   cache_[cached_++] = first;
@@ -134,14 +205,14 @@ void ebbrt::PageAllocator::Free(Pfn first, unsigned order) {
 
 size_t ebbrt::PageAllocator::FreeFrames() {
   LockGuard guard(lock);
-  auto count = buddy.free_frames();
+  auto count = UncachedFrames();
   for (const auto& rep : reps)
     count += rep.cached_;
   return count;
 }
 
 size_t ebbrt::PageAllocator::UncachedFrames() {
-  return buddy.free_frames();
+  return buddy.free_frames() + runs.free_frames();
 }
 
 size_t ebbrt::PageAllocator::TotalFrames() {

@@ -39,7 +39,10 @@ class PageAllocator {
   static size_t UncachedFrames();
 
  private:
-  static constexpr unsigned kCacheSize = 32;
+  static constexpr unsigned kCacheSize = 128;
+
+  // Fills half of the cache; false if there is nothing.
+  bool refill();
 
   // Taken by the owning core only, but counted by all.
   Pfn cache_[kCacheSize];

@@ -1,7 +1,5 @@
 #include "uc/UcFiles.h"
 
-#include <bit>
-
 #include "arch/Clock.h"
 #include "entropy/Entropy.h"
 #include "files/StateReader.h"
@@ -66,7 +64,8 @@ uint64_t ebbrt::UcFiles::BufferFrames() const {
       return;
     auto held = descriptor.Available();
     if (held)
-      frames += std::bit_ceil(PageUp(*held) / kPageSize);
+      // In pages that begin with what was read last.
+      frames += PageUp(*held) / kPageSize + (*held > 0 ? 1 : 0);
   });
   return frames;
 }
