@@ -141,6 +141,12 @@ void TimeIsShared(Neighbours& neighbours) {
   for (auto* scenario : {"spin", "spin-in-calls", "fault-without-end"})
     Expect(Offend(neighbours, {"offender", scenario}, 1, 30), EndKind::kTimeout,
            "30 ms");
+  // In the middle of a call that would take long.
+  for (uint64_t request : {1, 2}) {
+    auto outcome = Offend(neighbours, {"offender", "long-calls"}, request, 5);
+    Expect(outcome, EndKind::kTimeout, "5 ms");
+    kassert(outcome.owned_frames < 4096);
+  }
   // Several at once, none of which has a limit.
   ReturnsAllFrames([&neighbours] {
     UcRunner first({"offender", "spin"}), second({"offender", "spin-in-calls"});

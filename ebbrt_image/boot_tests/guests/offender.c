@@ -284,6 +284,14 @@ int Main(int count, char** arguments) {
   if (IS("spin-in-calls"))
     for (;;)
       CALL1(kThreadId, 0);
+  if (IS("long-calls")) {
+    u64 size = 0x1ffffff;
+    u8* pages = MapAnonymous(0, size, kCanRead | kCanWrite, 0);
+    if (frame.id == 1)
+      CALL3(kRandom, pages, size, 0);
+    int file = (int)CALL3(2, "/dev/urandom", 0, 0);
+    CALL3(kRead, file, pages, size);
+  }
   if (IS("fault-without-end")) {
     u8* pages = MapAnonymous(0, 64 * kPageSize, kCanRead | kCanWrite, 0);
     for (;;) {

@@ -134,11 +134,11 @@ ebbrt::Answer ebbrt::personality::RandomBytes(SystemCall& call) {
     if (!call.space().CopyOut(address + done, {bytes, piece}))
       return Errno::kFault;
     done += piece;
-    if (call.uc().ended())
+    if (!call.GoOn(piece))
       break;
   }
   std::memset(bytes, 0, sizeof(bytes));
-  return size;
+  return done;
 }
 
 // Only the thread's name, which is not kept.

@@ -43,7 +43,7 @@ Answer ReadPieces(SystemCall& call, uint64_t address, uint64_t size,
         last = transfer(piece);
         if (last)
           total += *last;
-        return last && *last == piece.size();
+        return last && *last == piece.size() && call.GoOn(piece.size());
       });
   if (total > 0)
     return total;
@@ -66,7 +66,7 @@ Answer WritePieces(SystemCall& call, uint64_t address, uint64_t size,
         last = transfer(piece);
         if (last)
           total += *last;
-        return last && *last == piece.size();
+        return last && *last == piece.size() && call.GoOn(piece.size());
       });
   if (total > 0)
     return total;

@@ -33,6 +33,18 @@ bool ebbrt::SystemCall::MayBuffer(const Descriptor& descriptor,
   return space().HasRoom(PageUp(most) / kPageSize);
 }
 
+bool ebbrt::SystemCall::GoOn(uint64_t bytes) {
+  unbroken_ += bytes;
+  if (unbroken_ < kUnbroken)
+    return true;
+  unbroken_ = 0;
+  // What is done cannot be done again.
+  thread_.CommitCall();
+  event_manager->StepAside();
+  thread_.LetOthers();
+  return !uc().ended();
+}
+
 ebbrt::Result<ebbrt::String> ebbrt::SystemCall::Path(unsigned index) {
   String path;
   bool ended = false;

@@ -51,6 +51,10 @@ class SystemCall {
   // or socket; others take none.
   bool MayBuffer(const Descriptor& descriptor, uint64_t bytes);
 
+  // Between the pieces of a call of any length, after `bytes` more of it: now
+  // and then timers fire and other events run. False once the UC has ended.
+  bool GoOn(uint64_t bytes);
+
   // Calls attempt() until it answers something else than kAgain, waiting for
   // descriptors in between. `deadline` as in WaitQueue; kAgain when it passes.
   template <class Attempt>
@@ -67,8 +71,12 @@ class SystemCall {
   }
 
  private:
+  // Some milliseconds of the slowest call, under emulation.
+  static constexpr uint64_t kUnbroken = 64 << 10;
+
   UcThread& thread_;
   TrapFrame& frame_;
+  uint64_t unbroken_ = 0;  // bytes since others could run
 };
 
 // Moves between a result without a value and an answer of 0.

@@ -163,7 +163,7 @@ void ebbrt::UcThread::begin_slice() {
   slice_start_ = clock::Uptime();
 }
 
-void ebbrt::UcThread::PrepareReturn() {
+void ebbrt::UcThread::LetOthers() {
   while (!uc_.ended()) {
     // Requests and answers of other UCs do not wait for this one's turn to
     // end; and it goes on then, because another address space costs more.
@@ -185,6 +185,10 @@ void ebbrt::UcThread::PrepareReturn() {
     }
     GiveWay();
   }
+}
+
+void ebbrt::UcThread::PrepareReturn() {
+  LetOthers();
   if (uc_.ended())
     Exit();
   load();

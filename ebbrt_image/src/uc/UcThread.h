@@ -63,8 +63,10 @@ class UcThread : public IntrusiveListHook<UcThread> {
   // Registers of a thread that clone() makes from this one.
   void CopyRegistersTo(UcThread& child);
 
-  // To be called last on the way to ring 3: lets others run if it is their
-  // turn, ends the thread if its UC ended, and loads its state.
+  // Lets others run as long as it is their turn.
+  void LetOthers();
+  // To be called last on the way to ring 3: lets others run, ends the thread if
+  // its UC ended, and loads its state.
   void PrepareReturn();
   // Lets all others run first.
   void GiveWay();
