@@ -166,6 +166,30 @@ void FaultsOfACopyAreExact() {
   });
 }
 
+// What a request of one copy wrote, the next copy has before it writes there.
+void WritesComeAhead() {
+  ReturnsAllFrames([] {
+    auto base = Base();
+    TalkingRunner first(base);
+    first.Ask(Of(kMark, 1));
+    auto faults = first.uc().space().counters().snapshot_copy;
+    // What it wrote is known once the request is done with.
+    first.Ask(Of(kMark, 2));
+    kassert(faults > 0 && !base->Writes().empty());
+    TalkingRunner second(base);
+    second.uc().OwnAhead();
+    second.Ask(Of(kMark, 3));
+    const auto& counters = second.uc().space().counters();
+    kassert(counters.ahead == base->Writes().size());
+    kassert(counters.snapshot_copy < faults);
+    Check(first, 2);
+    Check(second, 3);
+    CheckCopy(base, 0);
+    Finish(first, 4);
+    Finish(second, 5);
+  });
+}
+
 // Base, function, argument: each holds what was written since the one below.
 void ThreeLevels() {
   ReturnsAllFrames([] {
@@ -269,6 +293,7 @@ void AppMain() {
   Case("all cores", CopiesOnAllCores);
   Case("deploy", DeployTakesTheRootOnly);
   Case("counters", FaultsOfACopyAreExact);
+  Case("ahead", WritesComeAhead);
   Case("levels", ThreeLevels);
   Case("chain", ChainOfSnapshots);
   Case("long chain", LongChainIsDropped);

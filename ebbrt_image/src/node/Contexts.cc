@@ -47,6 +47,7 @@ void ebbrt::Contexts::Deploy(uint32_t snapshot, IncomingFrame frame) {
     return;
   }
   uc->channel().Deliver(std::move(frame));
+  uc->OwnAhead();
   uc->Resume();
 }
 
@@ -73,9 +74,11 @@ void ebbrt::Contexts::Capture(uint32_t context, uint64_t id) {
   if (!uc)
     return;
   auto snapshot = capture(*uc, nullptr);
-  if (snapshot)
+  if (snapshot) {
+    // The request that comes next is to be quick as well.
+    uc->OwnAhead();
     report::Captured(id, context, **snapshot, root_.last_capture_ns);
-  else if (snapshot.error() == Errno::kBusy)
+  } else if (snapshot.error() == Errno::kBusy)
     report::Error(id, context, "busy",
                   "the context is in the middle of a request");
   else

@@ -49,6 +49,7 @@ void ebbrt::report::WriteContext(JsonWriter& json, UnikernelContext& uc) {
   json.Unsigned("snapshot_copy", counters.snapshot_copy);
   json.Unsigned("ownership", counters.ownership);
   json.Unsigned("protection", counters.protection);
+  json.Unsigned("ahead", counters.ahead);
   json.EndObject();
 }
 

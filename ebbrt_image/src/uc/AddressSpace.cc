@@ -212,6 +212,28 @@ ebbrt::AddressSpace::HandleFault(uint64_t address, bool write, bool execute) {
   return resolved ? Fault::kResolved : Fault::kNoMemory;
 }
 
+void ebbrt::AddressSpace::OwnAhead(std::span<const uint64_t> pages) {
+  auto taken = counters_;
+  for (auto page : pages) {
+    auto* region = regions_.Find(page);
+    if (!region || !region->protection.write)
+      continue;
+    // What may not be needed must not use up what is.
+    if (own_frames() >= frame_limit_ / 2 ||
+        PageAllocator::UncachedFrames() <= 2 * kKernelReserve)
+      break;
+    auto* entry = tree_.Own(page);
+    if (!entry ||
+        !(entry->present() ? entry->writable() || copy_on_write(*entry)
+                           : fill(*region, page, true)))
+      break;
+    ++taken.ahead;
+  }
+  counters_ = taken;
+  if (loaded())
+    cpu::WriteCr3(tree_.root().address());
+}
+
 bool ebbrt::AddressSpace::CopyIn(std::span<std::byte> to, uint64_t from) {
   return ForEachPiece(from, to.size(), [&to](std::span<const std::byte> piece) {
     std::memcpy(to.data(), piece.data(), piece.size());

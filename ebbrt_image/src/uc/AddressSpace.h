@@ -31,6 +31,7 @@ class AddressSpace {
     uint64_t snapshot_copy = 0;  // of a page borrowed from a snapshot
     uint64_t ownership = 0;      // the last borrower takes the page as it is
     uint64_t protection = 0;     // what mprotect took away comes back
+    uint64_t ahead = 0;          // no fault: pages that OwnAhead brought
   };
 
   // At most `frame_limit` frames of its own. Check valid() afterwards.
@@ -89,6 +90,17 @@ class AddressSpace {
 
   // Resolves an access to `address` if the regions allow it.
   Fault HandleFault(uint64_t address, bool write, bool execute);
+
+  // Makes these pages the UC's own before it writes to them, those that it may
+  // write to; stops where memory is not plenty.
+  void OwnAhead(std::span<const uint64_t> pages);
+  // visit(address) for each page written since the space was made or captured.
+  template <class Visit> void ForEachWritten(Visit visit) const {
+    tree_.ForEachOwned(kLowest, kHighest, [&visit](uint64_t at, Entry entry) {
+      if (entry.dirty())
+        visit(at);
+    });
+  }
 
   // Copies between the kernel and the UC. False if the UC may not make that
   // access itself; a part may have been copied then.

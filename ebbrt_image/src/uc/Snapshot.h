@@ -12,6 +12,7 @@
 #include "lib/Vector.h"
 #include "uc/MemoryImage.h"
 #include "uc/UcState.h"
+#include "uc/WriteSet.h"
 
 namespace ebbrt {
 
@@ -34,11 +35,27 @@ class Snapshot : public AtomicRefCounted<Snapshot> {
   MemoryImage& memory() { return *memory_; }
   const UcState& state() const { return state_; }
 
+  // What a request writes in a UC of this snapshot. Until that is known, what
+  // one wrote in a UC of another snapshot with the same parent.
+  std::span<const uint64_t> Writes() const {
+    return writes_.known() || !parent_ ? writes_.pages()
+                                       : parent_->child_writes_.pages();
+  }
+  // walk(visit) calls visit(address) for each page that the first request of
+  // such a UC wrote.
+  template <class Walk> void LearnWrites(Walk walk) {
+    writes_.Learn(walk);
+    if (parent_)
+      parent_->child_writes_.Learn(walk);
+  }
+
  private:
   uint32_t id_;
   RefPtr<Snapshot> parent_;
   std::unique_ptr<MemoryImage> memory_;
   UcState state_;
+  WriteSet writes_;
+  WriteSet child_writes_;
 };
 
 }  // namespace ebbrt

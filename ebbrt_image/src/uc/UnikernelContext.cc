@@ -172,6 +172,8 @@ ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
   state.ready = channel_->ready();
   state.serving = serving_ || channel_->answers_original();
   state.signals = signals_;
+  learn_writes();
+  answered_ = 0;
   PrototypeConsoles prototypes;
   state.files = std::make_unique<UcFiles>(files_, prototypes, nullptr);
   auto memory = space_.Capture();
@@ -224,6 +226,7 @@ void ebbrt::UnikernelContext::DescriptorsChanged() {
 
 void ebbrt::UnikernelContext::BeginRequest(const FrameHeader& header) {
   kassert(!serving_);
+  learn_writes();
   serving_ = true;
   request_ = header;
   if (header.time)
@@ -234,14 +237,25 @@ void ebbrt::UnikernelContext::EndRequest() {
   kassert(serving_);
   observer_.RequestEnded(*this);
   serving_ = false;
+  ++answered_;
   timer->Stop(run_timer_);
   // The next request may be read now.
   io_.WakeAll();
 }
 
+void ebbrt::UnikernelContext::learn_writes() {
+  if (!origin_ || answered_ != 1)
+    return;
+  // Once: what comes later adds up.
+  ++answered_;
+  origin_->LearnWrites([this](auto visit) { space_.ForEachWritten(visit); });
+}
+
 void ebbrt::UnikernelContext::End(EndKind kind, const char* format, ...) {
   if (ended_)
     return;
+  if (kind == EndKind::kStopped && !serving_)
+    learn_writes();
   ended_ = true;
   end_kind_ = kind;
   va_list arguments;

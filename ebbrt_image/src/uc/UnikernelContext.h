@@ -129,6 +129,11 @@ class UnikernelContext {
   bool deployed() const { return deployed_; }
   // What the deploy took, told once; 0 for other UCs.
   void set_deploy_ns(uint64_t nanoseconds) { deploy_ns_ = nanoseconds; }
+  // Gets ahead what requests of UCs like this one write.
+  void OwnAhead() {
+    if (origin_)
+      space_.OwnAhead(origin_->Writes());
+  }
   uint64_t TakeDeployNs() { return std::exchange(deploy_ns_, 0); }
 
   // Ends all threads as they come by. Only the first reason counts.
@@ -165,6 +170,9 @@ class UnikernelContext {
     UnikernelContext& uc_;
   };
 
+  // Notes for its like what the first request wrote, once that is done with.
+  void learn_writes();
+
   static constexpr uint64_t kRefusalWords = 8;
   static constexpr uint32_t kMaxSelfCaptures = 8;
 
@@ -189,6 +197,8 @@ class UnikernelContext {
   FrameHeader request_;
   bool serving_ = false;
   bool deployed_ = false;
+  // Requests that were answered since it began to borrow from `origin_`.
+  uint32_t answered_ = 0;
   uint64_t deploy_ns_ = 0;
   RunTimer run_timer_;
   uint32_t self_captures_ = 0;
