@@ -17,7 +17,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from experiments import suite
+from experiments import headlines, suite
 from experiments.experiment import EXPERIMENTS
 from experiments.promises import Check
 from experiments.recording import write_whole
@@ -70,18 +70,26 @@ def write(folder: pathlib.Path) -> dict[str, Sequence[Check]]:
             raise ValueError(f"{raw} is not readable ({error})") from error
         text = (folder / experiment.report).read_text(encoding="utf-8")
         sections.append(Section(experiment.name, text, checks, environment))
-    text = render(sections, suite.told(folder))
+    text = render(sections, suite.told(folder), headlines.of_folder(folder))
     write_whole(folder / "report.md", text)
     write_whole(folder / "report.html", to_html(text, folder))
     return {section.name: section.checks for section in sections}
 
 
-def render(sections: Sequence[Section], state: Mapping[str, Any] | None) -> str:
-    """Return the whole report as Markdown, pictures as links."""
+def render(
+    sections: Sequence[Section], state: Mapping[str, Any] | None, compared: Sequence[str] = ()
+) -> str:
+    """Return the whole report as Markdown, pictures as links.
+
+    Args:
+        sections: the experiments, in order.
+        state: what a suite keeps of itself; None where there is none.
+        compared: lines that say how the run compares with the papers.
+    """
     how = ", ".join(
         sorted({str(each.environment.get("accelerator", "native")).upper() for each in sections})
     )
-    parts = [f"# SEUSS: experiments ({how})", "\n".join(_first_page(sections, state))]
+    parts = [f"# SEUSS: experiments ({how})", "\n".join(_first_page(sections, state, compared))]
     missing = _missing(sections, state)
     if missing:
         parts += ["## Not in this run", "\n".join(missing)]
@@ -112,7 +120,9 @@ def to_html(text: str, folder: pathlib.Path) -> str:
     )
 
 
-def _first_page(sections: Sequence[Section], state: Mapping[str, Any] | None) -> list[str]:
+def _first_page(
+    sections: Sequence[Section], state: Mapping[str, Any] | None, compared: Sequence[str]
+) -> list[str]:
     """Say in about ten lines what was measured, on what, and how it compares."""
     if not sections:
         return ["- Nothing was measured."]
@@ -124,7 +134,7 @@ def _first_page(sections: Sequence[Section], state: Mapping[str, Any] | None) ->
     cpu, cores, memory, kernel, qemu = names
     lines = [
         f"- **What:** {len(sections)} experiments, {when}, commit {facts.get('commit')}{scale}.",
-        f"- **On what:** {cpu}, {cores} shared cores, {memory} GiB, Linux {kernel}, QEMU {qemu}, "
+        f"- **On what:** {cpu}, {cores} shared cores, {memory} GiB, Linux {kernel}, {qemu}, "
         f"accelerator {facts.get('accelerator')} ({facts.get('accelerator_reason')}).",
     ]
     if facts.get("accelerator") == "tcg":
@@ -132,6 +142,7 @@ def _first_page(sections: Sequence[Section], state: Mapping[str, Any] | None) ->
             "- **TCG emulates the guest's processor:** guest times are an order of magnitude above "
             "those with KVM, while peers on the host run natively. Compare ratios within this run."
         )
+    lines += [f"- {line}" for line in compared]
     for section in sections:
         judged = [check for check in section.checks if check.passed is not None]
         kept = sum(check.passed is True for check in judged)

@@ -19,6 +19,8 @@ from experiments.plots import redraw, style
 from experiments.summary import ratio_of_medians, summarise
 
 COLOURS = {"vm": style.BLUE, "uc": style.VERMILION}
+SHIFTS = {"vm": -0.008, "uc": 0.008}
+"""Moves the points of one isolation aside, so that intervals do not hide each other."""
 LINES = {"warm": ("--", "o"), "resumed": ("-", "D")}
 
 
@@ -61,7 +63,7 @@ def _latency(axes: Axes, record: Measurements, isolation: str, path: str) -> Non
     medians = [summary.median for _, summary in points]
     line, marker = LINES[path]
     axes.errorbar(
-        [share for share, _ in points],
+        [share + SHIFTS[isolation] for share, _ in points],
         medians,
         yerr=(
             [summary.median - summary.p10 for _, summary in points],
@@ -81,7 +83,7 @@ def _gain(axes: Axes, record: Measurements, isolation: str) -> None:
         warm = _values(record, isolation, "warm", share)
         resumed = _values(record, isolation, "resumed", share)
         if warm and resumed:
-            shares.append(share)
+            shares.append(share + SHIFTS[isolation])
             ratios.append(ratio_of_medians(warm, resumed, record.seed))
     if not shares:
         return

@@ -52,7 +52,6 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
 def _lineage(axes: Axes, record: Measurements) -> None:
     functions = list(reversed(record.labels("function", "own pages")))
     for place, function in enumerate(functions):
-        # Inherited pages would make the bars of what is owned invisible on one linear scale.
         for shift, (level, colour) in enumerate(LEVEL_COLOURS.items()):
             values = record.values("own pages", function=function, level=level)
             if values:
@@ -63,9 +62,10 @@ def _lineage(axes: Axes, record: Measurements) -> None:
     for level, colour in LEVEL_COLOURS.items():
         axes.barh(0, 0, color=colour, label=level)
     axes.set_yticks(range(len(functions)), functions)
-    axes.set_xscale("log")
     axes.margins(x=0.2)
-    axes.set_xlabel("own pages of 4 KiB, median (log scale)")
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.set_xlabel("own pages of 4 KiB, median")
     axes.set_title("each level owns only what differs", fontsize=10)
     axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.14), handlelength=1)
 
@@ -94,7 +94,8 @@ def _memory(axes: Axes, record: Measurements) -> None:
     axes.set_xlabel("functions captured in one node")
     axes.set_ylabel("memory they take, MB (log scale)")
     axes.set_title("by free frames of the node; one run", fontsize=10)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8)
 
 
 def _faults(axes: Axes, record: Measurements) -> None:

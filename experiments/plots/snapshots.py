@@ -44,11 +44,10 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
         axes[0].hlines(paper.number, place - 0.45, place + 0.45, color="black", linestyle=":")
         axes[0].annotate(
             f"paper ({paper.status}): {paper.value} {paper.unit}",
-            (place + 0.45, paper.number),
+            (place - 0.45, paper.number),
             xytext=(0, 3),
             textcoords="offset points",
             fontsize=7.5,
-            ha="right",
         )
     _panel(axes[1], record, "capture", "capture, ms (log scale); median, 10 to 90 %")
     _panel(axes[2], record, "restore", "restore, ms (log scale); median, 10 to 90 %")
