@@ -24,8 +24,6 @@ from orchestrator.wire import MAX_PAYLOAD
 
 Format = Literal["source", "zip"]
 
-POINT_CALL = b"snapshot_point"
-"""What the guest looks for a snapshot point by."""
 MOST_LOOKED_AT = 1 << 20
 """Bytes of a zip's file that are unpacked to look for one."""
 
@@ -123,16 +121,17 @@ class Function:
     def mentions_point(self) -> bool:
         """Whether a snapshot point can be in the function's file; False is certain."""
         runtime = find_runtime(self.runtime)
-        if not runtime.points:
-            return False
+        call = runtime.point.encode()
         if self.format == "source":
-            return POINT_CALL in self.code
+            return call in self.code
         try:
             with zipfile.ZipFile(io.BytesIO(self.code)) as archive:
-                text = archive.open(runtime.entries[0]).read(MOST_LOOKED_AT)
+                files = archive.namelist()
+                entry = next(each for each in runtime.entries if each in files)
+                text = archive.open(entry).read(MOST_LOOKED_AT)
         except Exception:  # whatever is wrong with it, the guest will tell
             return True
-        return POINT_CALL in text or len(text) == MOST_LOOKED_AT
+        return call in text or len(text) == MOST_LOOKED_AT
 
     def _source(self) -> str:
         try:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from orchestrator.errors import ProtocolError, SettingsError
 from orchestrator.function import Function
+from orchestrator.runtimes import find_runtime
 from orchestrator.wire import MAX_PAYLOAD, Frame, MessageType
 
 MOST_NAMES: Final = 64
@@ -87,7 +88,7 @@ def no_point(function: Function) -> SettingsError:
     """Return the error for an explicit resumed of a function that has no snapshot point."""
     return SettingsError(
         f"{function.name} has no snapshot point that could be resumed from. "
-        "Call seuss.snapshot_point in it, or choose another path."
+        f"Call seuss.{find_runtime(function.runtime).point} in it, or choose another path."
     )
 
 

@@ -23,9 +23,11 @@ class Runtime:
     entries: tuple[str, ...]
     """Files of which a zip has one at its top."""
     rehearsal: bytes
-    """A function that takes and returns an object and prints a line."""
-    points: bool
-    """Whether its functions can have snapshot points."""
+    """A function that takes and returns an object, prints a line, and leaves no trace behind."""
+    comment: str
+    """What begins a comment that goes to the line's end."""
+    point: str
+    """What its functions call `seuss` by to mark a snapshot point."""
 
 
 RUNTIMES = {
@@ -37,15 +39,17 @@ RUNTIMES = {
             ("__main__.py",),
             b"import json\n\ndef main(args):\n    print('ready')\n"
             b"    return json.loads(json.dumps(args))",
-            points=True,
+            comment="#",
+            point="snapshot_point",
         ),
         Runtime(
             "js",
             (".js", ".mjs"),
             ("index.js", "index.mjs"),
-            b"function main(args) {\n  console.log('ready');\n"
-            b"  return JSON.parse(JSON.stringify(args));\n}\n",
-            points=False,
+            b"exports.main = (args) => {\n  console.log('ready');\n"
+            b"  return JSON.parse(JSON.stringify(args));\n};\n",
+            comment="//",
+            point="snapshotPoint",
         ),
     )
 }

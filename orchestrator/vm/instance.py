@@ -28,6 +28,7 @@ from orchestrator.errors import ProtocolError
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
 from orchestrator.points import Names, told_names
+from orchestrator.rehearsal import TRACELESS
 from orchestrator.wire import SEED_SIZE, Decoder, Frame, MessageType, sync_payload
 
 _requests = itertools.count(1)
@@ -134,8 +135,10 @@ class Instance:
         return answer if isinstance(answer, InvocationError) else answer.content
 
     async def unload(self, deadline_s: float) -> None:
-        """Have the runner forget the function. Raises MachineError."""
-        outcome = await self._request(MessageType.UNLOAD, b"", MessageType.DONE, 0, deadline_s)
+        """Have the runner forget the rehearsal's function. Raises MachineError."""
+        outcome = await self._request(
+            MessageType.UNLOAD, TRACELESS, MessageType.DONE, 0, deadline_s
+        )
         if isinstance(outcome, InvocationError):
             raise self._link.error(f"The guest could not unload: {outcome.message}")
 

@@ -1,13 +1,20 @@
 #include "Channel.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <zlib.h>
 
-enum { kHeaderSize = 32, kCheckedSize = 28, kVersion = 1, kKeptPayload = 4096 };
+enum {
+  kHeaderSize = 32,
+  kCheckedSize = 28,
+  kVersion = 1,
+  kKeptPayload = 4096,
+  kStreamLost = 71,
+};
 
 static const char kMagic[4] = {'S', 'E', 'U', 'S'};
 
@@ -30,8 +37,11 @@ static const char* lost = "nothing is wrong with the stream";
 static char kept[kKeptPayload + 1];
 static char* large;
 
-const char* LostStream(void) {
-  return lost;
+int StatusAtEnd(int got) {
+  if (got == 0)
+    return 0;
+  fprintf(stderr, "seuss: the request stream is lost: %s\n", lost);
+  return kStreamLost;
 }
 
 static uint32_t CheckOf(const Header* header) {

@@ -10,11 +10,14 @@ enum FrameType {
   kLoad = 0x03,
   kInvoke = 0x04,
   kUnload = 0x05,
+  kBegin = 0x08,
+  kRest = 0x09,
   kReady = 0x81,
   kDone = 0x82,
   kLoaded = 0x83,
   kResult = 0x84,
   kError = 0x85,
+  kPoint = 0x8f,
 };
 
 enum { kMaxPayload = 8 << 20 };
@@ -29,11 +32,13 @@ typedef struct {
 } Frame;
 
 // Gets the next frame: 1, or 0 at the stream's end, or -1 when the stream is
-// lost; `LostStream` then says why.
+// lost.
 int ReceiveFrame(int descriptor, Frame* frame);
 
 // Sends one frame; -1 when the stream is lost.
 int SendFrame(int descriptor, uint16_t type, uint64_t id, const char* payload,
               size_t length);
 
-const char* LostStream(void);
+// The program's exit status after `ReceiveFrame` gave `got`, 0 or -1; tells on
+// stderr why a stream is lost.
+int StatusAtEnd(int got);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "EventLoop.h"
+#include "Point.h"
 #include "Realm.h"
 #include "Zip.h"
 
@@ -65,7 +66,8 @@ static bool ReadRequest(JSContext* context, JSValueConst object,
   return false;
 }
 
-void UnloadFunction(void) {
+void UnloadFunction(JSContext* context) {
+  ForgetPoint(context);
   if (folder[0] != 0)
     RemoveTree(folder);
   folder[0] = 0;
@@ -258,6 +260,10 @@ static bool LoadCode(JSContext* context, const char* code, size_t length,
   JSValue compiled = Compile(context, code, length, file, &module, failure);
   if (JS_IsUndefined(compiled))
     return false;
+  if (!FindPoint(context, code, length, file, failure)) {
+    JS_FreeValue(context, compiled);
+    return false;
+  }
   JSModuleDef* definition = module ? JS_VALUE_GET_PTR(compiled) : NULL;
   if (!Run(context, compiled, failure))
     return false;
@@ -322,6 +328,6 @@ bool LoadFunction(JSContext* context, JSValueConst object, JSValue* entry,
   }
   FreeRequest(&request);
   if (!good)
-    UnloadFunction();
+    UnloadFunction(context);
   return good;
 }

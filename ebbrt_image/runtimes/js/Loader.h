@@ -11,8 +11,8 @@
 bool LoadFunction(JSContext* context, JSValueConst request, JSValue* entry,
                   Failure* failure);
 
-// Removes the files of a zip.
-void UnloadFunction(void);
+// Removes the files of a zip, and forgets the function's snapshot point.
+void UnloadFunction(JSContext* context);
 
 // Lets modules import each other from the zip's folder.
 void SetModuleLoader(JSRuntime* runtime);

@@ -10,6 +10,8 @@
 #include "Failure.h"
 #include "Natives.h"
 
+enum { kSyncSize = 48, kGenerationAt = 8 };
+
 // A part of the library that is written in JavaScript: (native, global) => {}.
 typedef struct {
   const char* name;
@@ -17,6 +19,8 @@ typedef struct {
   const char* end;
 } LibraryPart;
 
+// The first `kLibraryCount` are for every realm, the others run when needed; an
+// entry without a name ends the table.
 extern const LibraryPart kLibrary[];
 extern const int kLibraryCount;
 
@@ -44,6 +48,32 @@ static uint32_t CountGlobals(JSContext* context) {
   return count;
 }
 
+static JSValue RunPart(JSContext* context, const LibraryPart* part,
+                       JSValueConst native, JSValueConst global) {
+  JSValue body =
+      JS_Eval(context, part->begin, (size_t)(part->end - part->begin - 1),
+              part->name, JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_STRICT);
+  if (JS_IsException(body))
+    return JS_EXCEPTION;
+  JSValueConst arguments[] = {native, global};
+  JSValue answer = JS_Call(context, body, JS_UNDEFINED, 2, arguments);
+  JS_FreeValue(context, body);
+  return answer;
+}
+
+JSValue RunLibraryPart(JSContext* context, const char* name,
+                       JSValueConst native) {
+  const LibraryPart* part = &kLibrary[kLibraryCount];
+  while (part->name && strcmp(part->name, name) != 0)
+    ++part;
+  if (!part->name)
+    return JS_ThrowInternalError(context, "the library has no %s", name);
+  JSValue global = JS_GetGlobalObject(context);
+  JSValue answer = RunPart(context, part, native, global);
+  JS_FreeValue(context, global);
+  return answer;
+}
+
 JSContext* NewRealm(JSRuntime* runtime) {
   JSContext* context = JS_NewContext(runtime);
   RealmState* state = calloc(1, sizeof(*state));
@@ -58,18 +88,10 @@ JSContext* NewRealm(JSRuntime* runtime) {
       AddNatives(context, native) < 0)
     FailToStart(context, "natives");
   for (int i = 0; i < kLibraryCount; ++i) {
-    const LibraryPart* part = &kLibrary[i];
-    JSValue body =
-        JS_Eval(context, part->begin, (size_t)(part->end - part->begin - 1),
-                part->name, JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_STRICT);
-    JSValueConst arguments[] = {native, global};
-    JSValue answer = JS_IsException(body)
-                         ? JS_EXCEPTION
-                         : JS_Call(context, body, JS_UNDEFINED, 2, arguments);
+    JSValue answer = RunPart(context, &kLibrary[i], native, global);
     if (JS_IsException(answer))
-      FailToStart(context, part->name);
+      FailToStart(context, kLibrary[i].name);
     JS_FreeValue(context, answer);
-    JS_FreeValue(context, body);
   }
   state->restored = JS_GetPropertyStr(context, native, "restored");
   JS_FreeValue(context, native);
@@ -86,7 +108,11 @@ void FreeRealm(JSContext* context) {
   JS_FreeContext(context);
 }
 
-void RenewRealm(JSContext* context, uint64_t generation) {
+bool RenewBySync(JSContext* context, const Frame* frame) {
+  if (frame->length != kSyncSize)
+    return false;
+  uint64_t generation;
+  memcpy(&generation, frame->payload + kGenerationAt, sizeof(generation));
   RealmState* state = JS_GetContextOpaque(context);
   JSValue number = JS_NewInt64(context, (int64_t)generation);
   JSValue answer = JS_Call(context, state->restored, JS_UNDEFINED, 1,
@@ -99,7 +125,7 @@ void RenewRealm(JSContext* context, uint64_t generation) {
     free(FailureText(&failure));
   }
   JS_FreeValue(context, answer);
-  RunReadyJobs(context);
+  return true;
 }
 
 char* AddedFunctions(JSContext* context) {

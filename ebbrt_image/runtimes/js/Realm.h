@@ -1,8 +1,9 @@
 // A realm: the globals that one function sees.
 #pragma once
 
-#include <stdint.h>
+#include <stdbool.h>
 
+#include "Channel.h"
 #include "quickjs.h"
 
 // A context with ECMAScript's globals and the platform's: console, timers,
@@ -12,9 +13,15 @@ JSContext* NewRealm(JSRuntime* runtime);
 
 void FreeRealm(JSContext* context);
 
+// Runs a part of the library that not every realm needs, with what it is to
+// have of C; returns its answer.
+JSValue RunLibraryPart(JSContext* context, const char* name,
+                       JSValueConst native);
+
 // Tells the realm that it runs in a clone: renews Math.random and calls what
-// was given to seuss.onRestore.
-void RenewRealm(JSContext* context, uint64_t generation);
+// was given to seuss.onRestore; runs no job of a promise.
+// False for a frame that is no good SYNC.
+bool RenewBySync(JSContext* context, const Frame* frame);
 
 // Names of functions among the globals that the function's code has added,
 // as a text such as "a, b"; "" for none; to be freed.

@@ -9,10 +9,16 @@
 #include "Channel.h"
 #include "EventLoop.h"
 #include "Failure.h"
+#include "Json.h"
 #include "Loader.h"
+#include "Memory.h"
+#include "Point.h"
 #include "Realm.h"
 
-enum { kStreamLost = 71, kSyncSize = 48, kRehearsals = 3, kGarbage = 8 << 20 };
+enum { kRehearsals = 3 };
+
+// UNLOAD's payload for a function that leaves its realm as it was.
+static const char kTraceless[] = "{\"traceless\":true}";
 
 typedef struct {
   int descriptor;
@@ -54,7 +60,7 @@ static int Announce(Runner* runner) {
 static void Unload(Runner* runner) {
   JS_FreeValue(runner->realm, runner->entry);
   runner->entry = JS_UNDEFINED;
-  UnloadFunction();
+  UnloadFunction(runner->realm);
   if (!runner->used)
     return;
   FreeRealm(runner->realm);
@@ -63,34 +69,10 @@ static void Unload(Runner* runner) {
   runner->used = false;
 }
 
-// The payload as a JSON object; undefined with the failure.
-static JSValue ObjectOf(Runner* runner, const Frame* frame, const char* what,
-                        Failure* failure) {
-  JSValue value =
-      JS_ParseJSON(runner->realm, frame->payload, frame->length, "JSON");
-  if (JS_IsException(value)) {
-    Failure cause = FailureOfException(runner->realm, "bad-request");
-    *failure = MakeFailure("bad-request", "the %s are no JSON: %s", what,
-                           cause.message);
-    free(FailureText(&cause));
-    return JS_UNDEFINED;
-  }
-  if (JS_IsObject(value) && !JS_IsArray(value))
-    return value;
-  const char* kind = JS_IsArray(value)    ? "an array"
-                     : JS_IsNull(value)   ? "null"
-                     : JS_IsString(value) ? "a string"
-                     : JS_IsBool(value)   ? "a boolean"
-                                          : "a number";
-  *failure = MakeFailure("bad-request", "the %s are %s of JSON, not an object",
-                         what, kind);
-  JS_FreeValue(runner->realm, value);
-  return JS_UNDEFINED;
-}
-
 static bool Load(Runner* runner, const Frame* frame, Failure* failure) {
   Unload(runner);
-  JSValue request = ObjectOf(runner, frame, "LOAD request's contents", failure);
+  JSValue request = ObjectOfJson(runner->realm, frame->payload, frame->length,
+                                 "LOAD request's contents", failure);
   if (JS_IsUndefined(request))
     return false;
   runner->used = true;
@@ -167,35 +149,99 @@ static const char* ResultText(JSContext* context, JSValue result,
   return NULL;
 }
 
-static int Invoke(Runner* runner, const Frame* frame) {
+// Calls main and waits for it; the result's JSON, or NULL with the failure.
+static const char* Call(Runner* runner, JSValueConst arguments, size_t* length,
+                        Failure* failure) {
   JSContext* context = runner->realm;
+  JSValue result = JS_Call(context, runner->entry, JS_UNDEFINED, 1, &arguments);
+  if (JS_IsException(result)) {
+    *failure = FailureOfException(context, "exception");
+    RunReadyJobs(context);
+    return NULL;
+  }
+  result = Awaited(context, result, failure);
+  if (JS_IsException(result))
+    return NULL;
+  RunReadyJobs(context);
+  return ResultText(context, result, length, failure);
+}
+
+static int SendResult(Runner* runner, uint64_t id, const char* text,
+                      size_t length, Failure* failure) {
+  if (!text)
+    return SendFailure(runner, id, failure);
+  int sent = SendFrame(runner->descriptor, kResult, id, text, length);
+  JS_FreeCString(runner->realm, text);
+  return sent;
+}
+
+// That BEGIN has not got to a point: it had other names, or there is none.
+static int SendNotReached(Runner* runner, uint64_t id) {
+  char* text = PointText(false);
+  int sent = SendText(runner, kPoint, id, text);
+  free(text);
+  return sent;
+}
+
+// Serves INVOKE or BEGIN of a function with a snapshot point.
+static int Approach(Runner* runner, const Frame* frame, JSValueConst told) {
+  JSContext* context = runner->realm;
+  uint64_t id = frame->id;
+  JSValue arguments;
+  Failure failure;
+  switch (EnterPassage(context, runner->descriptor, id, told,
+                       frame->type == kBegin, &arguments)) {
+  case kOtherNames:
+    return SendNotReached(runner, id);
+  case kOtherArguments:
+    failure =
+        MakeFailure("bad-request", "BEGIN takes the named arguments only");
+    return SendFailure(runner, id, &failure);
+  case kNotEntered:
+    failure = FailureOfException(context, "exception");
+    return SendFailure(runner, id, &failure);
+  case kEntered:
+    break;
+  }
+  size_t length = 0;
+  const char* text = Call(runner, arguments, &length, &failure);
+  JS_FreeValue(context, arguments);
+  bool failed;
+  Failure cause;
+  id = LeavePassage(context, &failed, &cause);
+  if (failed) {
+    if (!text)
+      free(FailureText(&failure));
+    JS_FreeCString(context, text);
+    return SendFailure(runner, id, &cause);
+  }
+  return SendResult(runner, id, text, length, &failure);
+}
+
+// INVOKE, or BEGIN.
+static int Invoke(Runner* runner, const Frame* frame) {
   Failure failure;
   if (JS_IsUndefined(runner->entry)) {
     failure =
         MakeFailure("bad-request", "no function is loaded: LOAD one first");
     return SendFailure(runner, frame->id, &failure);
   }
-  JSValue arguments = ObjectOf(runner, frame, "arguments", &failure);
-  if (JS_IsUndefined(arguments))
+  JSValue told = ObjectOfJson(runner->realm, frame->payload, frame->length,
+                              "arguments", &failure);
+  if (JS_IsUndefined(told))
     return SendFailure(runner, frame->id, &failure);
-  JSValue result = JS_Call(context, runner->entry, JS_UNDEFINED, 1,
-                           (JSValueConst*)&arguments);
-  JS_FreeValue(context, arguments);
-  if (JS_IsException(result)) {
-    failure = FailureOfException(context, "exception");
-    RunReadyJobs(context);
-    return SendFailure(runner, frame->id, &failure);
+  uint64_t id = frame->id;
+  int sent;
+  if (HasPoint()) {
+    sent = Approach(runner, frame, told);
+  } else if (frame->type == kBegin) {
+    sent = SendNotReached(runner, id);
+  } else {
+    size_t length = 0;
+    const char* text = Call(runner, told, &length, &failure);
+    sent = SendResult(runner, id, text, length, &failure);
   }
-  result = Awaited(context, result, &failure);
-  if (JS_IsException(result))
-    return SendFailure(runner, frame->id, &failure);
-  RunReadyJobs(context);
-  size_t length;
-  const char* text = ResultText(context, result, &length, &failure);
-  if (!text)
-    return SendFailure(runner, frame->id, &failure);
-  int sent = SendFrame(runner->descriptor, kResult, frame->id, text, length);
-  JS_FreeCString(context, text);
+  JS_FreeValue(runner->realm, told);
   return sent;
 }
 
@@ -220,17 +266,11 @@ static void Rehearse(Runner* runner) {
     }
     for (size_t j = 0; j < sizeof(kArguments) / sizeof(kArguments[0]); ++j) {
       JSContext* context = runner->realm;
-      Frame frame = {kInvoke, 0, kArguments[j], strlen(kArguments[j])};
-      JSValue arguments = ObjectOf(runner, &frame, "arguments", &failure);
-      JSValue result = JS_Call(context, runner->entry, JS_UNDEFINED, 1,
-                               (JSValueConst*)&arguments);
-      JS_FreeValue(context, arguments);
+      JSValue arguments = ObjectOfJson(
+          context, kArguments[j], strlen(kArguments[j]), "arguments", &failure);
       size_t length;
-      const char* text = NULL;
-      if (JS_IsException(result))
-        failure = FailureOfException(context, "exception");
-      else
-        text = ResultText(context, result, &length, &failure);
+      const char* text = Call(runner, arguments, &length, &failure);
+      JS_FreeValue(context, arguments);
       if (!text)
         free(FailureText(&failure));
       JS_FreeCString(context, text);
@@ -241,36 +281,43 @@ static void Rehearse(Runner* runner) {
 
 static void Settle(Runner* runner) {
   JS_RunGC(runner->runtime);
-  JSMemoryUsage usage;
-  JS_ComputeMemoryUsage(runner->runtime, &usage);
-  // A collection writes to every object: small functions should never see one.
-  JS_SetGCThreshold(runner->runtime, (size_t)usage.malloc_size + kGarbage);
+  AllowGarbage(runner->runtime);
 }
 
-static void Renew(Runner* runner, const Frame* frame) {
-  uint64_t generation;
-  memcpy(&generation, frame->payload + 8, sizeof(generation));
-  RenewRealm(runner->realm, generation);
+static int SendLoaded(Runner* runner, uint64_t id) {
+  if (!HasPoint())
+    return SendText(runner, kLoaded, id, "{}");
+  char* text;
+  if (asprintf(&text, "{\"point\":%s}", PointNames()) < 0)
+    abort();
+  int sent = SendText(runner, kLoaded, id, text);
+  free(text);
+  return sent;
 }
 
 static int Answer(Runner* runner, const Frame* frame) {
   Failure failure;
   switch (frame->type) {
   case kInvoke:
+  case kBegin:
     return Invoke(runner, frame);
   case kSync:
-    if (frame->length == kSyncSize) {
-      Renew(runner, frame);
+    if (RenewBySync(runner->realm, frame)) {
+      RunReadyJobs(runner->realm);
       return 0;
     }
-    failure = MakeFailure("bad-request", "a SYNC payload has %d bytes, not %zu",
-                          kSyncSize, frame->length);
+    failure = MakeFailure("bad-request", "a SYNC payload has 48 bytes, not %zu",
+                          frame->length);
     return SendFailure(runner, frame->id, &failure);
   case kLoad:
     if (Load(runner, frame, &failure))
-      return SendText(runner, kLoaded, frame->id, "{}");
+      return SendLoaded(runner, frame->id);
     return SendFailure(runner, frame->id, &failure);
   case kUnload:
+    // The host says so of a function of its own: making a new realm would
+    // dirty a hundred pages.
+    if (strcmp(frame->payload, kTraceless) == 0)
+      runner->used = false;
     Unload(runner);
     return SendText(runner, kDone, frame->id, "{}");
   case kOptimise:
@@ -299,10 +346,9 @@ int Serve(int descriptor) {
     Frame frame;
     going = ReceiveFrame(descriptor, &frame);
     if (going == 0)
-      return 0;
+      break;
     if (going > 0)
       going = Answer(&runner, &frame);
   }
-  fprintf(stderr, "seuss: the request stream is lost: %s\n", LostStream());
-  return kStreamLost;
+  return StatusAtEnd(going);
 }

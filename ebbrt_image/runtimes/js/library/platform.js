@@ -41,6 +41,9 @@
     }
   };
 
+  class PointError extends Error {}
+  Object.defineProperty(PointError.prototype, "name", { value: "PointError", writable: true, configurable: true });
+
   native.seedRandom();
   const callbacks = [];
   let generation = 0;
@@ -51,6 +54,15 @@
       if (typeof callback !== "function") throw new TypeError("onRestore takes a function");
       callbacks.push(callback);
       return callback;
+    },
+
+    PointError,
+
+    // Another takes its place where the function's source has a point (later/points.js).
+    snapshotPoint() {
+      throw new PointError(
+        "snapshotPoint is for main, in the function's file, with its names as plain texts",
+      );
     },
   };
 

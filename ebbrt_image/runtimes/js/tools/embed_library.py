@@ -7,7 +7,12 @@ from pathlib import Path
 
 
 def assembly(parts: list[Path]) -> str:
-    """Return the file's text: the table ``kLibrary`` of name, begin, end, and ``kLibraryCount``."""
+    """Return the file's text: the table ``kLibrary`` of name, begin, end, and ``kLibraryCount``.
+
+    Parts in a folder named ``later`` come after those that the count counts.
+    """
+    parts = sorted(parts, key=lambda part: (part.parent.name == "later", part.name))
+    eager = sum(part.parent.name != "later" for part in parts)
     rows = []
     texts = []
     for number, part in enumerate(parts):
@@ -21,7 +26,8 @@ def assembly(parts: list[Path]) -> str:
             ".balign 8",
             "kLibrary:",
             *rows,
-            f"kLibraryCount: .long {len(parts)}",
+            "  .quad 0, 0, 0",
+            f"kLibraryCount: .long {eager}",
             *texts,
             '.section .note.GNU-stack,"",@progbits',
             "",
