@@ -21,9 +21,10 @@ from experiments.own_stores import own_stores
 from experiments.peers import linux_process
 from experiments.peers.errors import PeerError
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
-from experiments.workloads import NOP, WORKLOADS, Workload
+from experiments.workloads import ALL, JAVASCRIPT, NOP, WORKLOADS, Workload
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
+from orchestrator.runtimes import DEFAULT_RUNTIME
 from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.vm.dispatcher import VmDispatcher
@@ -34,11 +35,12 @@ ROUNDS = 30
 QUICK_ROUNDS = 10
 DISK_FUNCTIONS = 100
 PROCESS = "process"
+UC_PATHS = (Path.COLD, Path.WARM, Path.HOT)
 PATIENCE = 3
 """Failures in a row after which a cell is given up, so that a broken way does not cost hours."""
 
-Kind = tuple[str, bool]
-"""Isolation, and whether the base is optimised."""
+Kind = tuple[str, bool, str]
+"""Isolation, whether the base is optimised, and the runtime."""
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, steps done, and steps in all."""
@@ -64,8 +66,13 @@ def cells() -> list[Cell]:
             for path in (Path.COLD, Path.WARM)
             for ao in (True, False)
         ]
+        found += [Cell(workload.name, path.value, True, "uc") for path in UC_PATHS]
+    for workload in JAVASCRIPT:
+        found.append(Cell(workload.name, Path.BOOTED.value))
         found += [
-            Cell(workload.name, path.value, True, "uc") for path in (Path.COLD, Path.WARM, Path.HOT)
+            Cell(workload.name, path.value, True, isolation)
+            for isolation, paths in (("vm", (Path.COLD, Path.WARM)), ("uc", UC_PATHS))
+            for path in paths
         ]
     return found
 
@@ -92,7 +99,7 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Recording:
                 report("taking snapshots", done, len(nodes))
                 await node.prepare(recording)
             recording.save(folder)
-            answers = {each.name: await asyncio.to_thread(each.expected) for each in WORKLOADS}
+            answers = {each.name: await asyncio.to_thread(each.expected) for each in ALL}
             under_way = _Run(plan, nodes, recording, answers, report)
             for number in range(plan.rounds):
                 await under_way.round(number)
@@ -120,13 +127,14 @@ class _Node:
     async def prepare(self, recording: Recording) -> None:
         """Take the base snapshot and each workload's, record their sizes, warm host caches."""
         await self._orchestrator.ensure_base()
-        for workload in WORKLOADS:
+        own = [each for each in ALL if each.runtime == self.settings.runtime]
+        for workload in own:
             for path in (Path.COLD, Path.WARM):
                 await self._orchestrator.invoke(workload.function(), workload.arguments, path)
         await self._orchestrator.flush()
         with SnapshotStore(self.settings.store) as store:
             manifests = store.list()
-        names = {workload.function().id: workload.name for workload in WORKLOADS}
+        names = {workload.function().id: workload.name for workload in own}
         for manifest in manifests:
             recording.sizes.append(
                 Size(
@@ -136,6 +144,7 @@ class _Node:
                     stored_pages=manifest.stored_pages,
                     stored_bytes=manifest.stored_bytes,
                     isolation=self.settings.isolation,
+                    runtime=self.settings.runtime,
                 )
             )
 
@@ -156,12 +165,17 @@ class _Node:
 async def _nodes(settings: Settings, stores: pathlib.Path) -> AsyncIterator[dict[Kind, _Node]]:
     async with contextlib.AsyncExitStack() as stack:
         nodes: dict[Kind, _Node] = {}
-        for ao in (True, False):
-            own = replace(settings, ao=ao, store=stores / ("ao" if ao else "no-ao"))
-            nodes["vm", ao] = _Node(own, await stack.enter_async_context(VmDispatcher(own)))
-        own = replace(settings, ao=True, store=stores / "uc", isolation="uc")
-        own = replace(own, memory_mib=max(settings.memory_mib, DEFAULT_MEMORY_MIB["uc"]))
-        nodes["uc", True] = _Node(own, await stack.enter_async_context(UcDispatcher(own)))
+        for ao, runtime in ((True, DEFAULT_RUNTIME), (False, DEFAULT_RUNTIME), (True, "js")):
+            store = stores / f"vm-{runtime}-{'ao' if ao else 'no-ao'}"
+            own = replace(settings.for_runtime(runtime), ao=ao, store=store)
+            machines = await stack.enter_async_context(VmDispatcher(own))
+            nodes["vm", ao, runtime] = _Node(own, machines)
+        for runtime in (DEFAULT_RUNTIME, "js"):
+            own = settings.for_runtime(runtime)
+            own = replace(own, ao=True, store=stores / f"uc-{runtime}", isolation="uc")
+            own = replace(own, memory_mib=max(settings.memory_mib, DEFAULT_MEMORY_MIB["uc"]))
+            contexts = await stack.enter_async_context(UcDispatcher(own))
+            nodes["uc", True, runtime] = _Node(own, contexts)
         yield nodes
 
 
@@ -192,8 +206,13 @@ class _Run:
         if len(last) == PATIENCE and all(last):
             self.recording.give_up(cell, f"failed {PATIENCE} times in a row, last: {last[-1]}")
 
+    @staticmethod
+    def _ao(cell: Cell, workload: Workload) -> bool:
+        # Of another runtime there is no node without AO; booted does not ask for one.
+        return bool(cell.ao) or workload.runtime != DEFAULT_RUNTIME
+
     async def _sample(self, cell: Cell, number: int, done: int) -> Sample:
-        workload = next(workload for workload in WORKLOADS if workload.name == cell.function)
+        workload = next(workload for workload in ALL if workload.name == cell.function)
         blank = Sample(cell, number, done, None)
         try:
             # All of them: one node's pool that fills would slow the sample of another way.
@@ -207,7 +226,7 @@ class _Run:
                     return replace(blank, error=f"wrong answer: {answer.result}")
                 return replace(blank, latency_ms=answer.latency_ms)
             # Booted starts from nothing, so neither node's base matters to it.
-            node = self.nodes[cell.isolation, cell.ao or False]
+            node = self.nodes[cell.isolation, self._ao(cell, workload), workload.runtime]
             tag = f"{self.plan.seed}/{number}"
             invocation = await node.invoke(workload, Path(cell.path), tag)
         except SeussError as error:

@@ -64,6 +64,7 @@ class Size:
     stored_pages: int
     stored_bytes: int
     isolation: str = "vm"
+    runtime: str = "python"
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,17 @@ class Recording:
         return [sample for sample in self.samples if sample.error is not None]
 
     def size(
-        self, level: str, ao: bool, function: str | None = None, isolation: str = "vm"
+        self,
+        level: str,
+        ao: bool,
+        function: str | None = None,
+        isolation: str = "vm",
+        runtime: str = "python",
     ) -> Size | None:
         """The recorded size of that snapshot, or None."""
         for size in self.sizes:
-            found = (size.level, size.ao, size.function, size.isolation)
-            if found == (level, ao, function, isolation):
+            found = (size.level, size.ao, size.function, size.isolation, size.runtime)
+            if found == (level, ao, function, isolation, runtime):
                 return size
         return None
 

@@ -10,7 +10,7 @@ from experiments.promises import promises
 from experiments.recording import PHASES, Cell, Recording
 from experiments.requirements import MEGABYTE, PAGE_BYTES, check
 from experiments.summary import ratio_of_medians, summarise
-from experiments.workloads import WORKLOADS
+from experiments.workloads import ALL, JAVASCRIPT
 
 WAYS = (
     ("process", None, "vm"),
@@ -23,6 +23,9 @@ WAYS = (
     ("warm", True, "uc"),
     ("hot", True, "uc"),
 )
+
+PYTHON_ONLY = (("process", None, "vm"), ("cold", False, "vm"), ("warm", False, "vm"))
+"""Ways that functions of another language are not measured on."""
 
 _PAPER_LATENCIES = (
     ("Table 2", "cold start latency NOP", Cell("nop", "cold", ao=True)),
@@ -92,11 +95,13 @@ def _introduction(recording: Recording) -> str:
 
 def _latencies(recording: Recording) -> str:
     rows = []
-    for workload in WORKLOADS:
+    for workload in ALL:
         booted = recording.latencies(Cell(workload.name, "booted"))
         for way in WAYS:
             cell = Cell(workload.name, *way)
             values = recording.latencies(cell)
+            if not values and workload in JAVASCRIPT and way in PYTHON_ONLY:
+                continue
             if not values:
                 reason = recording.unavailable.get(cell.name, "no sample")
                 rows.append((workload.title, cell.way, "-", "-", "-", "0", reason))

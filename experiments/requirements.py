@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,6 +23,10 @@ PROCESS = Cell("nop", "process")
 UC_COLD = Cell("nop", "cold", ao=True, isolation="uc")
 UC_WARM = Cell("nop", "warm", ao=True, isolation="uc")
 UC_HOT = Cell("nop", "hot", ao=True, isolation="uc")
+JS = "js"
+NOP_JS = "nop_js"
+JS_BASE_MB = 4.0
+JS_FUNCTION_MB = 0.3
 
 
 def check(recording: Recording) -> list[Check]:
@@ -36,7 +41,30 @@ def check(recording: Recording) -> list[Check]:
         _ratio("hot NOP (uc) / native process", 0.2, recording, UC_HOT, PROCESS),
         _ratio("warm NOP (uc) / native process", 0.5, recording, UC_WARM, PROCESS),
         _ratio("cold NOP (uc) / native process", 1.0, recording, UC_COLD, PROCESS),
+        *(
+            _ratio(f"{cell.path} NOP (uc), JavaScript / Python", 1.0, recording, of_js(cell), cell)
+            for cell in (UC_HOT, UC_WARM, UC_COLD)
+        ),
+        _js_size("base snapshot, JavaScript (vm)", JS_BASE_MB, recording, "base", "vm"),
+        _js_size("base snapshot, JavaScript (uc)", JS_BASE_MB, recording, "base", "uc"),
+        _js_size("NOP function snapshot, JavaScript (vm)", JS_FUNCTION_MB, recording, NOP_JS, "vm"),
+        _js_size("NOP function snapshot, JavaScript (uc)", JS_FUNCTION_MB, recording, NOP_JS, "uc"),
     ]
+
+
+def of_js(cell: Cell) -> Cell:
+    """Return the cell of the same function in JavaScript."""
+    return replace(cell, function=f"{cell.function}_{JS}")
+
+
+def _js_size(promise: str, limit: float, recording: Recording, what: str, isolation: str) -> Check:
+    """Judge the base snapshot, or that of the function named `what`, by all that is stored."""
+    level, function = ("base", None) if what == "base" else ("function", what)
+    size = recording.size(level, True, function, isolation, JS)
+    if size is None:
+        return Check(promise, limit, "MB", None)
+    detail = f"{size.stored_pages} pages of 4 KiB"
+    return Check(promise, limit, "MB", size.stored_bytes / MEGABYTE, detail)
 
 
 def _ratio(

@@ -15,6 +15,7 @@ ROUNDS = 4
 def latency(cell: Cell, number: int) -> float:
     """Milliseconds that the made-up sample of a cell takes in a round."""
     base = (MS if cell.isolation == "vm" else UC_MS)[cell.path]
+    base *= 0.5 if cell.function.endswith("_js") else 1.0
     return base * (1.5 if cell.ao is False else 1.0) + number
 
 
@@ -42,5 +43,8 @@ def recording() -> Recording:
     for ao in (True, False):
         made.sizes.append(Size("base", None, ao, 5000, 21_000_000))
         made.sizes.append(Size("function", "nop", ao, 100, 450_000))
+    for isolation in ("vm", "uc"):
+        made.sizes.append(Size("base", None, True, 930, 3_900_000, isolation, "js"))
+        made.sizes.append(Size("function", "nop_js", True, 50, 230_000, isolation, "js"))
     made.disk = DiskCost(100, 21_000_000, 66_500_000, 45_000_000, 2_145_000_000)
     return made

@@ -7,7 +7,7 @@ import pathlib
 from collections import Counter
 
 from experiments.latency import cells, occupied, order
-from experiments.workloads import WORKLOADS
+from experiments.workloads import ALL, JAVASCRIPT, WORKLOADS
 
 
 def test_every_round_measures_every_cell_once() -> None:
@@ -20,6 +20,9 @@ def test_cells_are_all_functions_on_all_paths() -> None:
     ways |= {"cold (uc)", "warm (uc)", "hot (uc)"}
     for workload in WORKLOADS:
         assert {cell.way for cell in cells() if cell.function == workload.name} == ways
+    for workload in JAVASCRIPT:
+        found = {cell.way for cell in cells() if cell.function == workload.name}
+        assert found == ways - {"process", "cold, no AO", "warm, no AO"}
 
 
 def test_order_follows_the_seed() -> None:
@@ -28,7 +31,7 @@ def test_order_follows_the_seed() -> None:
 
 
 def test_variants_are_functions_of_their_own() -> None:
-    for workload in WORKLOADS:
+    for workload in ALL:
         ids = {workload.function().id, workload.variant("1").id, workload.variant("2").id}
         assert len(ids) == 3
 

@@ -52,6 +52,20 @@ def test_disk_that_holds_copies_fails(recording: Recording) -> None:
     assert verdicts(replace(recording, disk=copied))[name] is False
 
 
+def test_javascript_is_judged_beside_python(recording: Recording) -> None:
+    slow = [
+        replace(sample, latency_ms=60.0) if sample.cell.function == "nop_js" else sample
+        for sample in recording.samples
+    ]
+    large = [replace(size, stored_bytes=4_200_000) for size in recording.sizes]
+    found = verdicts(replace(recording, samples=slow, sizes=large))
+    broken = {
+        promise for promise, passed in found.items() if "JavaScript" in promise and not passed
+    }
+    assert len(broken) == 7
+    assert all(passed for promise, passed in found.items() if "NOP (uc) / native" in promise)
+
+
 def test_empty_record_is_not_judged() -> None:
     empty = Recording(environment={}, seed=0, rounds=30, quick=False)
     assert set(verdicts(empty).values()) == {None}
