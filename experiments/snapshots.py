@@ -115,20 +115,16 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Measurements:
                 _sizes(record, kind, settings)
             except SeussError as error:
                 record.unavailable[kind.name] = error.message
-            if not find_runtime(kind.runtime).points:
-                record.unavailable[f"{kind.name}, argument"] = (
-                    f"functions of the runtime {kind.runtime} have no snapshot points"
-                )
             record.save(folder)
     return record
 
 
-def _functions(kind: Kind, tag: str) -> tuple[Function, Function | None]:
-    """Return a new NOP and, where the runtime has snapshot points, a new function with one."""
-    comment = "#" if kind.runtime == "python" else "//"
+def _functions(kind: Kind, tag: str) -> tuple[Function, Function]:
+    """Return a new NOP and a new function with a snapshot point."""
+    comment = find_runtime(kind.runtime).comment
     code = NOP_OF[kind.runtime] + f"{comment} {tag}\n".encode()
     nop = Function("nop", "source", code, runtime=kind.runtime)
-    return nop, point_function(tag) if find_runtime(kind.runtime).points else None
+    return nop, point_function(tag, kind.runtime)
 
 
 def _sizes(record: Measurements, kind: Kind, settings: Settings) -> None:
@@ -165,8 +161,6 @@ async def _vm(record: Measurements, kind: Kind, settings: Settings) -> None:
             await dispatcher.prepare(1)
             warm = _right(await dispatcher.invoke(nop, {}, Path.WARM), {})
             _phases(record, kind, "function", number, cold, warm)
-            if point is None:
-                continue
             args, answer = {"common": COMMON, "own": OWN}, expected(COMMON, OWN)
             _right(await dispatcher.invoke(point, args, Path.COLD), answer)
             await dispatcher.flush()
@@ -232,17 +226,15 @@ async def _uc(record: Measurements, kind: Kind, settings: Settings) -> None:
             if number % BASE_PART == 0:
                 await _uc_base(record, kind, node, number)
             taken = [await _uc_function(record, kind, node, life.base, nop, number)]
-            if point is not None:
-                parent = (await _captured_import(node, life.base, point))[0]
-                taken += [parent.snapshot, await _uc_argument(record, kind, node, parent, number)]
+            parent = (await _captured_import(node, life.base, point))[0]
+            taken += [parent.snapshot, await _uc_argument(record, kind, node, parent, number)]
             for snapshot in reversed(taken):
                 await node.evict(snapshot)
         # Once more through the dispatcher, which brings all levels to the store.
         nop, point = _functions(kind, f"{record.seed}/stored")
         _right(await dispatcher.invoke(nop, {}, Path.COLD), {})
-        if point is not None:
-            args = {"common": COMMON, "own": OWN}
-            _right(await dispatcher.invoke(point, args, Path.RESUMED), expected(COMMON, OWN))
+        args = {"common": COMMON, "own": OWN}
+        _right(await dispatcher.invoke(point, args, Path.RESUMED), expected(COMMON, OWN))
         await dispatcher.flush()
 
 
