@@ -9,6 +9,7 @@ series of a run share its machine's mood: so the median of all ratios is told as
 from __future__ import annotations
 
 import pathlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -93,10 +94,10 @@ def compare_series(
     judged = {}
     for (experiment, name), (one, two) in found.items():
         if min(len(one), len(two)) < LEAST:
-            reason = f"{len(one)} and {len(two)} samples; {LEAST} are needed on both sides"
+            reason = f"{len(one)} and {len(two)} samples, where {LEAST} are needed on both sides"
             passed_over[f"{experiment}: {name}"] = reason
         elif not (np.median(one) > 0 and np.median(two) > 0):
-            passed_over[f"{experiment}: {name}"] = "a median is zero, so there is no ratio"
+            passed_over[f"{experiment}: {name}"] = "a median of zero, so that there is no ratio"
         else:
             judged[experiment, name] = one, two
     raw = [float(stats.mannwhitneyu(one, two).pvalue) for one, two in judged.values()]
@@ -139,7 +140,13 @@ def render(comparison: Comparison, first: str, second: str) -> str:
         head = ("experiment", "series", "B / A", "95 % interval", "p, adjusted", "n")
         parts.append(table(head, rows))
     if comparison.passed_over:
-        lines = [f"- {name}: {reason}" for name, reason in comparison.passed_over.items()]
+        reasons = Counter(
+            (name.partition(": ")[0], reason) for name, reason in comparison.passed_over.items()
+        )
+        lines = [
+            f"- {experiment}: {count} series with {reason}"
+            for (experiment, reason), count in reasons.items()
+        ]
         parts += ["## Not judged", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
 
