@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import pathlib
+import resource
 import sys
 from dataclasses import replace
 
@@ -159,6 +160,7 @@ async def _serve(
     policies: Policies,
     settings: Settings,
 ) -> None:
+    allow_connections()
     metrics = Metrics()
 
     def ended(entry: Entry) -> None:
@@ -183,6 +185,12 @@ async def _serve(
             click.echo(f"serving on {gateway.url}")
             sys.stdout.flush()
             await asyncio.get_running_loop().create_future()
+
+
+def allow_connections() -> None:
+    """Have as many descriptors as may be: each connection is one, and machines have their own."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _token(file: pathlib.Path | None) -> str | None:

@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
-MOST_CONNECTIONS: Final = 512
+SPARE_CONNECTIONS: Final = 64
+"""Beside those of all invocations that can run and wait: for 429s, the page, and monitors."""
 IDLE_S: Final = 30.0
 END_S: Final = 10.0
 """How long requests under way may take to end when the gateway ends."""
@@ -50,7 +51,8 @@ class Gateway:
         bodies: bounds on what requests bring.
         idle_s: how long a connection may stay without a whole request's head.
         send_s: how long a client may take to receive an answer.
-        most_connections: further ones are refused.
+        most_connections: further ones are refused; None lets in all that the platform's queues
+            take, and some, so that the next hears when to come again.
 
     Raises:
         SettingsError: the token is missing or too short.
@@ -68,11 +70,11 @@ class Gateway:
         bodies: Bodies | None = None,
         idle_s: float = IDLE_S,
         send_s: float = SEND_S,
-        most_connections: int = MOST_CONNECTIONS,
+        most_connections: int | None = None,
     ) -> None:
         self._host = host
         self.port = port
-        self._most = most_connections
+        self._most = most_connections or platform.policies.admitted + SPARE_CONNECTIONS
         self._bodies = bodies or Bodies()
         metrics.watch(platform)
         application = web.Application(

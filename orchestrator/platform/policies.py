@@ -45,6 +45,11 @@ class Policies:
         """Return the policies as a JSON object."""
         return asdict(self)
 
+    @property
+    def admitted(self) -> int:
+        """How many invocations can run and wait at once, of all isolations."""
+        return self.contexts + self.machines + 2 * self.queue
+
     def concurrency(self, isolation: Isolation) -> int:
         """Return how many invocations of an isolation may run at once."""
         return self.machines if isolation == "vm" else self.contexts

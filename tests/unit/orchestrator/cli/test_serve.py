@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -43,3 +45,13 @@ def test_a_token_from_the_environment(runner: CliRunner, monkeypatch: pytest.Mon
     monkeypatch.setenv("SEUSS_TOKEN", "tiny")
     done = runner.invoke(main, ["serve"])
     assert done.exit_code == 2 and "A token of 4 letters" in done.stderr
+
+
+def test_it_may_have_as_many_connections_as_the_host_grants() -> None:
+    program = (
+        "import resource as r; from orchestrator.cli.serve import allow_connections; "
+        "r.setrlimit(r.RLIMIT_NOFILE, (64, r.getrlimit(r.RLIMIT_NOFILE)[1])); "
+        "allow_connections(); print(len(set(r.getrlimit(r.RLIMIT_NOFILE))))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert told.stdout == b"1\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pathlib
 import random
 from collections.abc import AsyncIterator
 
@@ -13,7 +14,8 @@ from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT
 from orchestrator.gateway.gateway import Gateway
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.platform.platform import Platform
-from tests.unit.orchestrator.platform.fakes import until
+from orchestrator.platform.policies import Policies
+from tests.unit.orchestrator.platform.fakes import Fakes, echo, fake_settings, until
 
 HEAD = b"POST /functions/echo/invoke HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -139,6 +141,30 @@ async def test_more_connections_than_may_be(
             break
         except (aiohttp.ClientConnectionError, AssertionError):
             await asyncio.sleep(0.01)
+
+
+async def test_a_full_queue_is_told_and_not_a_closed_door(
+    tmp_path: pathlib.Path, fakes: Fakes, metrics: Metrics
+) -> None:
+    policies = Policies(contexts=64, machines=1, queue=512)
+    async with (
+        Platform(fake_settings(tmp_path), policies, make=fakes.make) as platform,
+        Gateway(platform, metrics, port=0) as gateway,
+        aiohttp.ClientSession(
+            gateway.url, connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(60)
+        ) as client,
+    ):
+        platform.registry.put(echo())
+
+        async def status() -> int:
+            async with client.post("/functions/echo/invoke", json={"wait": True}) as answer:
+                return answer.status
+
+        waiting = [asyncio.create_task(status()) for _ in range(64 + 512)]
+        await until(lambda: platform.admission("uc").waiting == 512)
+        assert await status() == 429
+        fakes.of("uc").go.set()
+        assert set(await asyncio.gather(*waiting)) == {200}
 
 
 async def test_a_client_that_does_not_read(platform: Platform, metrics: Metrics) -> None:
