@@ -67,7 +67,7 @@ class Access:
 
     def _check_browser(self, request: web.Request) -> None:
         """Refuse what a page from elsewhere makes this machine's browser ask."""
-        name = urllib.parse.urlsplit(f"//{request.host}").hostname or ""
+        name = _split(f"//{request.host}").hostname or ""
         if name not in LOCAL_NAMES | {self._host}:
             raise RequestError(
                 403,
@@ -76,7 +76,7 @@ class Access:
                 "127.0.0.1 or start the gateway with a token.",
             )
         origin = request.headers.get("Origin")
-        if origin is not None and urllib.parse.urlsplit(origin).netloc != request.host:
+        if origin is not None and _split(origin).netloc != request.host:
             raise RequestError(
                 403,
                 "forbidden",
@@ -96,3 +96,11 @@ class Access:
             given = [key, key.partition(":")[2]]
         wanted = token.encode()
         return any(hmac.compare_digest(each.encode("utf-8", "replace"), wanted) for each in given)
+
+
+def _split(address: str) -> urllib.parse.SplitResult:
+    """Split an address into its parts; what is none has none."""
+    try:
+        return urllib.parse.urlsplit(address)
+    except ValueError:
+        return urllib.parse.SplitResult("", "", "", "", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn
 
@@ -21,6 +21,7 @@ DEADLINE_S: Final = 30.0
 """How long a client may take to send a body."""
 MEMORY: Final = 256 << 20
 """Bytes of bodies held at once; a client that would go beyond is told to come again."""
+IDENTITY: Final = "identity"
 LARGE: Final = 256 << 10
 """Bytes of JSON that are worth a thread."""
 
@@ -36,11 +37,19 @@ class Bodies:
     async def read(self, request: web.Request, limit: int) -> AsyncIterator[bytes]:
         """Yield a request's body; its bytes count until the context is left.
 
-        Raises RequestError with 413 (larger than `limit` bytes), 408 (too slow), 503 (no memory).
+        Raises RequestError with 413 (larger than `limit` bytes), 408 (too slow), 503 (no memory),
+        415 (packed: unpacking would be work and memory that the sender chooses).
         """
         taken = 0
         chunks = []
         try:
+            coding = request.headers.get("Content-Encoding", IDENTITY)
+            if coding.lower() != IDENTITY:
+                raise RequestError(
+                    415,
+                    "encoded",
+                    f"The body is encoded as {coding[:80]!r}. Send it as it is.",
+                )
             if (request.content_length or 0) > limit:
                 _refuse_size(limit)
             async with asyncio.timeout(self._deadline_s):
@@ -62,6 +71,15 @@ class Bodies:
         finally:
             self._free += taken
 
+    def hold(self, size: int) -> Callable[[], None]:
+        """Count `size` bytes of a body on, until what is returned is called."""
+        self._free -= size
+
+        def release() -> None:
+            self._free += size
+
+        return release
+
     @asynccontextmanager
     async def read_object(self, request: web.Request, limit: int) -> AsyncIterator[dict[str, Any]]:
         """Yield the JSON object in a body, {} for an empty one.
@@ -69,10 +87,12 @@ class Bodies:
         Raises RequestError as `read` does, and with 400 for anything else.
         """
         async with self.read(request, limit) as body:
-            if len(body) > LARGE:
-                yield await asyncio.to_thread(parse_object, body)
-            else:
-                yield parse_object(body)
+            yield await parsed(body)
+
+
+async def parsed(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body` as `parse_object` does; a large one takes a thread."""
+    return await asyncio.to_thread(parse_object, body) if len(body) > LARGE else parse_object(body)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -104,8 +104,8 @@ class Functions:
     async def log(self, request: web.Request) -> web.Response:
         """The last invocations; ?function=, ?limit= and ?after= (a serial number) choose."""
         await self._platform.write_log()
-        limit = int(number(request, "limit") or 100)
-        after = int(number(request, "after") or 0)
+        limit = whole(request, "limit") or 100
+        after = whole(request, "after")
         found = await asyncio.to_thread(
             self._platform.log.list,
             request.query.get("function"),
@@ -136,7 +136,7 @@ def deployment_of(name: str, told: Mapping[str, Any]) -> Deployment:
             f"Choose among: code, format, {', '.join(CHOICES)}.",
         )
     chosen: dict[str, Any] = {
-        choice: _typed(choice, told[choice], wanted)
+        choice: typed(choice, told[choice], wanted)
         for choice, wanted in CHOICES.items()
         if told.get(choice) is not None
     }
@@ -176,10 +176,20 @@ def truth(request: web.Request, name: str) -> bool:
     return value == "true"
 
 
+def whole(request: web.Request, name: str, otherwise: int = 0) -> int:
+    """Return a whole number of at most 63 bits in the query. Raises RequestError with 400."""
+    value = number(request, name)
+    if value is None:
+        return otherwise
+    if abs(value) >= 1 << 63:
+        raise RequestError(400, "bad-request", f"{name} is {value:g}. Give a smaller one.")
+    return int(value)
+
+
 def number(request: web.Request, name: str) -> float | None:
     """Return a number in the query, or None. Raises RequestError with 400."""
     value = request.query.get(name)
-    return None if value is None else float(_typed(name, value, float))
+    return None if value is None else float(typed(name, value, float))
 
 
 def _path(request: web.Request) -> Path:
@@ -194,7 +204,8 @@ def _path(request: web.Request) -> Path:
         ) from None
 
 
-def _typed(name: str, value: object, wanted: type) -> Any:
+def typed(name: str, value: object, wanted: type) -> Any:
+    """Return a value of the type that is wanted, also from text. Raises RequestError with 400."""
     try:
         if isinstance(value, str) and wanted in (int, float):
             value = wanted(value)

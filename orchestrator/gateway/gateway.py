@@ -91,6 +91,7 @@ class Gateway:
             application,
             handler_cancellation=True,
             access_log=None,
+            auto_decompress=False,
             keepalive_timeout=idle_s,
             shutdown_timeout=END_S,
             lingering_time=LINGER_S,

@@ -9,10 +9,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT, Bodies, parse_object
+from orchestrator.gateway.bodies import (
+    ARGUMENTS_LIMIT,
+    FUNCTION_LIMIT,
+    Bodies,
+    parse_object,
+    parsed,
+)
 from orchestrator.gateway.errors import RequestError, json_response
 from orchestrator.gateway.events import event
-from orchestrator.gateway.functions import code_of, deployment_of, number, truth
+from orchestrator.gateway.functions import code_of, deployment_of, truth, typed, whole
 from orchestrator.gateway.outcomes import remember
 from orchestrator.platform.platform import Platform
 from orchestrator.platform.registry import Deployed, Deployment, Entry
@@ -59,7 +65,7 @@ class OpenWhisk:
         """All actions, without their code."""
         _check_namespace(request)
         entries = await asyncio.to_thread(self._platform.registry.list)
-        skip, limit = int(number(request, "skip") or 0), int(number(request, "limit") or 0)
+        skip, limit = whole(request, "skip"), whole(request, "limit")
         chosen = entries[max(0, skip) :][: max(0, limit) or MOST_LISTED]
         return json_response([_action(entry) for entry in chosen])
 
@@ -94,9 +100,10 @@ class OpenWhisk:
         """Invoke an action; ?blocking=true waits for it, ?result=true answers with that alone."""
         _check_namespace(request)
         name = request.match_info["name"]
-        async with self._bodies.read_object(request, ARGUMENTS_LIMIT) as args:
+        async with self._bodies.read(request, ARGUMENTS_LIMIT) as body:
+            args = await parsed(body)
             if not truth(request, "blocking"):
-                return json_response({"activationId": self._platform.begin(name, args)}, 202)
+                return json_response({"activationId": self._begin(name, args, len(body))}, 202)
             outcome = await self._platform.invoke(name, args)
         remember(request, outcome)
         told = _activation(outcome.entry.to_json())
@@ -111,8 +118,8 @@ class OpenWhisk:
         """The last activations, newest first."""
         _check_namespace(request)
         await self._platform.write_log()
-        limit = int(number(request, "limit") or 30)
-        skip = int(number(request, "skip") or 0)
+        limit = whole(request, "limit") or 30
+        skip = whole(request, "skip")
         found = await asyncio.to_thread(
             self._platform.log.list,
             request.query.get("name"),
@@ -132,6 +139,15 @@ class OpenWhisk:
     async def result(self, request: web.Request) -> web.Response:
         """What an activation gave."""
         return json_response((await self._logged(request))["response"])
+
+    def _begin(self, name: str, args: Mapping[str, Any], size: int) -> str:
+        """Invoke without waiting; while that waits for its turn its arguments take memory."""
+        release = self._bodies.hold(size)
+        try:
+            return self._platform.begin(name, args, release)
+        except BaseException:
+            release()
+            raise
 
     def _found(self, request: web.Request) -> Deployed:
         _check_namespace(request)
@@ -182,8 +198,8 @@ def _deployment(name: str, told: Mapping[str, Any]) -> Deployment:
         "runtime": KINDS[kind],
     }
     timeout_ms, memory = limits.get("timeout"), limits.get("memory")
-    if isinstance(timeout_ms, int):
-        wanted["timeout_s"] = timeout_ms / 1000
+    if timeout_ms is not None:
+        wanted["timeout_s"] = typed("limits.timeout", timeout_ms, float) / 1000
     if memory is not None:
         # An action's memory is that of its own machine.
         wanted |= {"memory_mib": memory, "isolation": "vm"}

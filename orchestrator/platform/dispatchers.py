@@ -79,7 +79,7 @@ class Dispatchers:
         self._memory_mib = DEFAULT_MEMORY_MIB | dict(memory_mib or {})
         self._make = make
         self._started: dict[Key, Dispatcher] = {}
-        self._starting: dict[Key, asyncio.Lock] = {}
+        self._starting: dict[Key, asyncio.Task[Dispatcher]] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -91,6 +91,10 @@ class Dispatchers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        starting = list(self._starting.values())
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
         self._started.clear()
         await self._stack.__aexit__(kind, error, trace)
 
@@ -113,17 +117,21 @@ class Dispatchers:
         ready = self._started.get(key)
         if ready is not None:
             return ready
-        async with self._starting.setdefault(key, asyncio.Lock()):
-            if key not in self._started:
-                settings = replace(
-                    self._settings.for_runtime(key[2]), isolation=key[0], memory_mib=key[1]
-                )
-                async with AsyncExitStack() as starting:
-                    dispatcher = await starting.enter_async_context(self._make(settings))
-                    await dispatcher.ensure_base()
-                    self._stack.push_async_exit(starting.pop_all())
-                self._started[key] = dispatcher
-            return self._started[key]
+        starting = self._starting.get(key)
+        if starting is None:
+            starting = self._starting[key] = asyncio.create_task(self._start(key))
+            starting.add_done_callback(lambda _: self._starting.pop(key, None))
+        # A start takes seconds: a caller that goes away leaves it to those who come after.
+        return await asyncio.shield(starting)
+
+    async def _start(self, key: Key) -> Dispatcher:
+        settings = replace(self._settings.for_runtime(key[2]), isolation=key[0], memory_mib=key[1])
+        async with AsyncExitStack() as starting:
+            dispatcher = await starting.enter_async_context(self._make(settings))
+            await dispatcher.ensure_base()
+            self._stack.push_async_exit(starting.pop_all())
+        self._started[key] = dispatcher
+        return dispatcher
 
     async def flush(self) -> None:
         """Wait until every snapshot taken so far is on disk."""

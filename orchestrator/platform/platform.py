@@ -26,7 +26,7 @@ from orchestrator.platform.log import Entry, Log
 from orchestrator.platform.policies import Policies
 from orchestrator.platform.registry import ISOLATIONS, Deployed, Registry
 from orchestrator.runtimes import RUNTIMES
-from orchestrator.settings import Isolation, Settings
+from orchestrator.settings import Isolation, Settings, checked_timeout
 from snapshot_store import SeussError, SnapshotStore
 
 logger = logging.getLogger(__name__)
@@ -159,16 +159,22 @@ class Platform:
         Raises:
             UnknownFunctionError: none of that name is deployed.
             BusyError: too many run and wait.
+            SettingsError: a limit that cannot be.
             SeussError: the platform failed.
         """
+        if timeout_s is not None:
+            checked_timeout(timeout_s)  # before it waits, or starts a machine
         deployed = self.registry.get(name)
         turn = self.admission(deployed.deployment.isolation).claim()
         return await self._run(uuid.uuid4().hex, deployed, args, path, timeout_s, turn)
 
-    def begin(self, name: str, args: Mapping[str, Any]) -> str:
+    def begin(
+        self, name: str, args: Mapping[str, Any], ended: Callable[[], None] = lambda: None
+    ) -> str:
         """Invoke a function and wait for nothing: return the id under which the log will have it.
 
-        Raises UnknownFunctionError, BusyError and DatabaseError.
+        `ended` is called once the invocation is over, not if this raises: UnknownFunctionError,
+        BusyError or DatabaseError.
         """
         deployed = self.registry.get(name)
         turn = self.admission(deployed.deployment.isolation).claim()
@@ -177,6 +183,7 @@ class Platform:
         self._detached.add(task)
         task.add_done_callback(lambda _: turn.release())  # also if it never began
         task.add_done_callback(self._ended)
+        task.add_done_callback(lambda _: ended())
         return id
 
     async def write_log(self) -> None:
@@ -190,6 +197,8 @@ class Platform:
                 await asyncio.to_thread(self.log.append, entries)
             except SeussError as error:
                 logger.warning("%d invocations are not logged: %s", len(entries), error)
+            except Exception:  # whatever it is, those that come next are logged
+                logger.exception("%d invocations are not logged", len(entries))
 
     async def keep_budget(self) -> tuple[str, ...]:
         """Delete the snapshots that are beyond the budget; return their ids. Raises SeussError."""
@@ -273,6 +282,8 @@ class Platform:
                 logger.info("snapshot %s went: the budget is spent", gone)
         except SeussError as error:
             logger.warning("the snapshots' budget is not kept: %s", error)
+        except Exception:  # whatever it is, the next time may be better
+            logger.exception("the snapshots' budget is not kept")
 
 
 def _unanswered(path: Path, took_ms: float, error: BaseException) -> Invocation:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.answers import encode_arguments
+from orchestrator.errors import PoolClosedError
 from orchestrator.function import Function
 from orchestrator.image import PROBE_NAME, check_mark, image_digest, image_mark
 from orchestrator.invocation import Invocation, InvocationError
@@ -53,6 +54,7 @@ class UcDispatcher:
         self._mark: list[int] = []
         self._life: Life | None = None
         self._one_life = asyncio.Lock()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         settings = self.settings
@@ -83,8 +85,10 @@ class UcDispatcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        life, self._life = self._life, None
+        self._closed = True
         try:
+            async with self._one_life:  # one that is just starting is ended too
+                life, self._life = self._life, None
             if life is not None:
                 await life.close()
         finally:
@@ -126,6 +130,8 @@ class UcDispatcher:
                 logger.warning("the node died; starting another")
                 dead, self._life = self._life, None
                 await dead.close()
+            if self._closed:
+                raise PoolClosedError("No node is started any more: the dispatcher was closed.")
             if self._life is None:
                 self._life = await self._begin()
             return self._life

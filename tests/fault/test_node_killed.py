@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.errors import PoolClosedError
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
@@ -120,3 +121,20 @@ async def test_killed_with_many_under_way_at_random_moments(
         if not (isinstance(outcome, Invocation) and outcome.ok):
             check_told(outcome)
         assert (await dispatcher.invoke(KNOWN, {})).result == {"n": -1}
+
+
+async def test_no_node_is_started_after_the_end(
+    own_store: pathlib.Path, nothing_left: pathlib.Path
+) -> None:
+    async with UcDispatcher(replace(real_image(own_store), isolation="uc")) as running:
+        node = (await running.life()).node
+        spinning = [asyncio.create_task(running.invoke(SPIN, {}, Path.COLD)) for _ in range(2)]
+        for _ in range(1000):
+            if node.waiting == len(spinning):
+                break
+            await asyncio.sleep(0.01)
+        assert node.waiting == len(spinning)
+    for outcome in await asyncio.gather(*spinning):
+        assert outcome.error is not None and outcome.error.kind == "node-died"
+    with pytest.raises(PoolClosedError, match="the dispatcher was closed"):
+        await running.invoke(KNOWN, {})

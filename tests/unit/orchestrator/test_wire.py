@@ -148,7 +148,11 @@ def test_time_of_the_other_side_is_refused(frame: Frame) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\xff", b"[1]", b"3", b'{"a": NaN}', b"[" * 100_000, b'{"a": ' + b"9" * 5000]
+    "payload",
+    [
+        *(b"", b"\xff", b"[1]", b"3", b'{"a": NaN}', b"[" * 100_000, b'{"a": ' + b"9" * 5000),
+        *(b'{"a": 1e999}', b'{"a": -1E+0400}', b'{"a": ' + b"9" * 400 + b".0}"),
+    ],
 )
 def test_payload_that_is_no_json_object_is_refused(payload: bytes) -> None:
     with pytest.raises(ProtocolError, match="RESULT frame"):

@@ -146,6 +146,7 @@ async def test_a_platform_failure_is_its_callers_alone(client: aiohttp.ClientSes
     [
         ("?path=frozen", b"{}", "There is no path 'frozen'"),
         ("?timeout_s=never", b"{}", "timeout_s is 'never'"),
+        ("?timeout_s=0", b"{}", "A timeout of 0.0 s"),
         ("?timeout_s=nan", b"{}", "timeout_s is 'nan'"),
         ("", b"{", "no JSON"),
         ("", b"[1]", "no object"),
@@ -160,6 +161,22 @@ async def test_requests_that_make_no_sense(
     async with client.post(f"/functions/echo/invoke{query}", data=body) as answer:
         assert answer.status == 400
         assert told in (await answer.json())["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/invocations?after=1e300", "after"),
+        ("/invocations?limit=-1e19", "limit"),
+        ("/api/v1/namespaces/_/activations?skip=1e19", "skip"),
+    ],
+)
+async def test_numbers_beyond_all_counts(
+    client: aiohttp.ClientSession, path: str, name: str
+) -> None:
+    async with client.get(path) as answer:
+        assert answer.status == 400
+        assert f"{name} is " in await answer.text()
 
 
 async def test_too_much_is_refused_with_when_to_come_again(

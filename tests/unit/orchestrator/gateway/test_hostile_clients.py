@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT
+from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT, Bodies
 from orchestrator.gateway.gateway import Gateway
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.platform.platform import Platform
@@ -65,6 +65,15 @@ async def test_too_large_a_body(
     assert await served(client)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "unheard-of"])
+async def test_a_body_is_never_unpacked(client: aiohttp.ClientSession, coding: str) -> None:
+    headers = {"Content-Encoding": coding}
+    async with client.post("/functions/echo/invoke", data=b"\x1f", headers=headers) as answer:
+        assert answer.status == 415
+        assert repr(coding) in (await answer.json())["error"]["message"]
+    assert await served(client)
+
+
 async def test_bodies_that_are_too_much_together(client: aiohttp.ClientSession) -> None:
     async def large() -> int:
         try:
@@ -76,6 +85,29 @@ async def test_bodies_that_are_too_much_together(client: aiohttp.ClientSession) 
     statuses = await asyncio.gather(*(large() for _ in range(4)))
     assert set(statuses) <= {400, 408, 503}
     assert await served(client)
+
+
+async def test_arguments_that_nobody_waits_for_take_memory(
+    platform: Platform, metrics: Metrics, fakes: Fakes
+) -> None:
+    size = 4 << 20
+    bodies = Bodies(memory=3 * size - 1)
+    body = b'{"wait": true, "more": "' + b"x" * (size - 26) + b'"}'
+    action = "/api/v1/namespaces/_/actions/echo"
+    async with (
+        Gateway(platform, metrics, port=0, bodies=bodies) as gateway,
+        aiohttp.ClientSession(gateway.url) as client,
+    ):
+
+        async def begun() -> int:
+            async with client.post(action, data=body) as answer:
+                return answer.status
+
+        assert [await begun() for _ in range(3)] == [202, 202, 503]
+        fakes.of("uc").go.set()
+        await until(lambda: platform.admission("uc").running == 0)
+        assert await begun() == 202
+        await until(lambda: platform.admission("uc").running == 0)
 
 
 async def test_a_body_that_comes_too_slowly(

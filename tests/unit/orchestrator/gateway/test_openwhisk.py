@@ -85,6 +85,8 @@ async def test_nobody_waits_for_an_activation(client: aiohttp.ClientSession) -> 
         ({"exec": {"kind": "python:3"}}, "the code is missing"),
         ({"limits": {"memory": 7}}, "7 MiB is not offered"),
         ({"limits": {"timeout": 0}}, "A timeout of 0.0 s"),
+        ({"limits": {"timeout": "long"}}, "limits.timeout is 'long'"),
+        ({"limits": {"timeout": 10**400}}, "limits.timeout is '1000"),
     ],
 )
 async def test_actions_that_cannot_be(

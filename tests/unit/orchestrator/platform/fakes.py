@@ -39,6 +39,7 @@ class FakeDispatcher:
         self.go = asyncio.Event()
         self.entered = self.left = self.flushed = self.most = self.running = self.cancelled = 0
         self.start_failure: MachineError | None = None
+        self.may_start: asyncio.Event | None = None
         self.called: set[str] = set()
 
     @property
@@ -61,7 +62,8 @@ class FakeDispatcher:
         self.left += 1
 
     async def ensure_base(self) -> None:
-        return None
+        if self.may_start is not None:
+            await self.may_start.wait()
 
     async def flush(self) -> None:
         self.flushed += 1
@@ -109,10 +111,12 @@ class Fakes:
     def __init__(self) -> None:
         self.made: list[FakeDispatcher] = []
         self.start_failure: MachineError | None = None
+        self.may_start: asyncio.Event | None = None
 
     def make(self, settings: Settings) -> FakeDispatcher:
         self.made.append(FakeDispatcher(settings))
         self.made[-1].start_failure = self.start_failure
+        self.made[-1].may_start = self.may_start
         return self.made[-1]
 
     def of(self, isolation: Isolation) -> FakeDispatcher:

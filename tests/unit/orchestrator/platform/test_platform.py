@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import pathlib
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from orchestrator.errors import BusyError, MachineError, SettingsError, UnknownFunctionError
 from orchestrator.paths import Path
+from orchestrator.platform import platform as platform_module
 from orchestrator.platform.database import Database
 from orchestrator.platform.log import Entry, Log
 from orchestrator.platform.platform import Platform
 from orchestrator.platform.policies import Policies
-from tests.unit.orchestrator.platform.fakes import Fakes, echo, fake_settings
+from tests.unit.orchestrator.platform.fakes import Fakes, echo, fake_settings, until
 
 
 async def settle() -> None:
@@ -57,6 +59,32 @@ async def test_a_dispatcher_that_cannot_start_is_tried_again(
     fakes.start_failure = None
     assert (await platform.invoke("echo", {})).invocation.ok
     assert [fake.entered for fake in fakes.made] == [0, 1]
+
+
+async def test_a_caller_that_goes_away_does_not_end_the_start(
+    platform: Platform, fakes: Fakes
+) -> None:
+    fakes.may_start = asyncio.Event()
+    first = asyncio.create_task(platform.invoke("echo", {}))
+    second = asyncio.create_task(platform.invoke("echo", {}))
+    await settle()
+    first.cancel()
+    await settle()
+    fakes.may_start.set()
+    assert (await second).invocation.ok
+    assert first.cancelled()
+    assert [fake.entered for fake in fakes.made] == [1]
+
+
+async def test_a_start_under_way_ends_with_the_platform(
+    tmp_path: pathlib.Path, fakes: Fakes
+) -> None:
+    fakes.may_start = asyncio.Event()
+    async with Platform(fake_settings(tmp_path), make=fakes.make) as platform:
+        platform.registry.put(echo())
+        platform.begin("echo", {})
+        await settle()
+    assert [fake.left for fake in fakes.made] == [1]
 
 
 async def test_concurrency_queue_and_refusal(platform: Platform, fakes: Fakes) -> None:
@@ -117,6 +145,38 @@ async def test_all_are_logged_however_they_end(tmp_path: pathlib.Path, fakes: Fa
     assert kinds == {"exception": 1, "platform": 1, "cancelled": 2}
     assert [entry.to_json() for entry in heard] == records
     assert fakes.of("uc").cancelled == 2 and fakes.of("uc").running == 0
+
+
+async def test_the_log_goes_on_after_a_mishap(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = platform.log.append
+
+    def fail(entries: Sequence[Entry]) -> None:
+        monkeypatch.setattr(platform.log, "append", append)
+        raise ValueError("what nobody thought of")
+
+    monkeypatch.setattr(platform.log, "append", fail)
+    await platform.invoke("echo", {"n": 1})
+    await until(lambda: platform.log.append is not fail)
+    await platform.invoke("echo", {"n": 2})
+    await until(lambda: len(platform.log.list()) == 1)
+
+
+async def test_the_budget_is_looked_after_after_a_mishap(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    async def fail() -> tuple[str, ...]:
+        nonlocal calls
+        calls += 1
+        raise OSError("what nobody thought of")
+
+    monkeypatch.setattr(platform_module, "BUDGET_S", 0.01)
+    async with Platform(platform.settings, make=Fakes().make) as other:
+        monkeypatch.setattr(other, "keep_budget", fail)
+        await until(lambda: calls >= 2)
 
 
 async def test_a_call_that_nobody_waits_for_is_admitted_like_others(
