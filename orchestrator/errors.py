@@ -81,6 +81,13 @@ class ImageError(OrchestratorError):
     """The guest image is missing or is no image."""
 
 
+class NetworkError(OrchestratorError):
+    """A place that a function should reach cannot be; the message names it and says why."""
+
+    def __init__(self, destination: str, fault: str) -> None:
+        super().__init__(f"{destination!r} cannot be opened to a function: {fault}")
+
+
 class ProtocolError(OrchestratorError):
     """A stream of frames, or a payload in it, breaks the wire format."""
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from orchestrator.errors import FunctionFileError
+from orchestrator.network import parse_all
 from orchestrator.runtimes import (
     DEFAULT_RUNTIME,
     RUNTIMES,
@@ -43,8 +44,14 @@ class Function:
     code: bytes
     main: str = "main"
     runtime: str = DEFAULT_RUNTIME
+    network: tuple[str, ...] = ()
+    """Places that it may reach, each HOST:PORT, in the order of `network.parse_all`."""
 
     def __post_init__(self) -> None:
+        if self.network != parse_all(self.network):
+            raise FunctionFileError(
+                self.name, "the places it may reach are not in order. Use network.parse_all."
+            )
         if self.format not in get_args(Format):
             raise FunctionFileError(
                 self.name,
@@ -69,7 +76,11 @@ class Function:
 
     @classmethod
     def from_file(
-        cls, path: pathlib.Path, main: str = "main", runtime: str | None = None
+        cls,
+        path: pathlib.Path,
+        main: str = "main",
+        runtime: str | None = None,
+        network: tuple[str, ...] = (),
     ) -> Function:
         """Read a function from a file: its ending, or what a zip holds, says which runtime's it is.
 
@@ -93,17 +104,20 @@ class Function:
         name = "".join(letter if letter.isprintable() else "?" for letter in path.stem)
         try:
             if suffix == ".zip":
-                return cls(name, "zip", code, main, runtime or _runtime_of_zip(name, code))
+                runtime = runtime or _runtime_of_zip(name, code)
+                return cls(name, "zip", code, main, runtime, network)
             assert by_suffix is not None
-            return cls(name, "source", code, main, runtime or by_suffix.name)
+            return cls(name, "source", code, main, runtime or by_suffix.name, network)
         except FunctionFileError as error:
             raise FunctionFileError(str(path), error.fault) from error
 
     @cached_property
     def id(self) -> str:
-        """SHA-256 (64 hex digits) over runtime, format, main and code, not over the name."""
+        """SHA-256 (64 hex digits) over runtime, format, main, network and code, not the name."""
         digest = hashlib.sha256()
         digest.update(f"{self.runtime}\0{self.format}\0{self.main}\0".encode())
+        # What it fetches while it is imported becomes part of its snapshot.
+        digest.update("".join(f"{place}\0" for place in self.network).encode())
         digest.update(self.code)
         return digest.hexdigest()
 

@@ -50,6 +50,8 @@ class Settings:
     argument_snapshots: int = 8
     """Snapshots at its snapshot point that are kept of one function, in memory and in the store;
     0 takes none."""
+    network: bool = False
+    """Whether machines have a network card; functions with places to reach need one."""
     timeout_s: float = 60.0
     """How long one invocation may run, in seconds."""
     hot_per_function: int = 8
@@ -74,6 +76,10 @@ class Settings:
             raise SettingsError(
                 f"libvirt's machines cannot serve the isolation {self.isolation}: they share no "
                 "memory with the host. Use --isolation vm or --machine-backend process."
+            )
+        if self.machine_backend == "libvirt" and self.network:
+            raise SettingsError(
+                "libvirt's machines have no network card yet. Use --machine-backend process."
             )
         if self.memory_mib < MIN_MEMORY_MIB:
             raise SettingsError(

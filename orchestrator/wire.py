@@ -74,6 +74,7 @@ class MessageType(IntEnum):
     IMPORT = 0x16
     BREAK = 0x17
     LIST = 0x18
+    ALLOW = 0x19
     READY = 0x81
     DONE = 0x82
     LOADED = 0x83

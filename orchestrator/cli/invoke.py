@@ -27,6 +27,7 @@ from orchestrator.invocation import Invocation
 from orchestrator.micro.dispatcher import MicroDispatcher
 from orchestrator.micro.function import RustFunction
 from orchestrator.micro.settings import MicroSettings, usual_cores
+from orchestrator.network import parse_all
 from orchestrator.nodes.client import NodeClient, running_node
 from orchestrator.paths import Path
 from orchestrator.platform import registry
@@ -92,6 +93,12 @@ def _files_and_names(
     metavar="S",
     help="Seconds that one invocation may run.",
 )
+@click.option(
+    "--network",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A place that the function may reach; may be given again. Without it there is none.",
+)
 @click.option("--main", default="main", show_default=True, help="The function to call in FILE.")
 @click.option(
     "--repeat",
@@ -108,6 +115,7 @@ def invoke(
     arguments: dict[str, Any],
     path: str,
     timeout: float | None,
+    network: tuple[str, ...],
     main: str,
     repeat: int,
     as_json: bool,
@@ -144,6 +152,8 @@ def invoke(
 
     The exit status is 1 if any invocation gave an error; the others are made all the same.
     """
+    if network and (not _is_file(target) or settings.isolation == "language"):
+        raise click.UsageError("--network is for a FILE that runs in a machine or a context.")
     if not _is_file(target):
         with Database(settings.store) as database:
             deployed = Registry(database).get(target)
@@ -162,7 +172,8 @@ def invoke(
         progress.run(call.make(MicroDispatcher(workers), rust))
     else:
         asked = click.get_current_context().params["runtime"]
-        function = Function.from_file(pathlib.Path(target), main, asked)
+        function = Function.from_file(pathlib.Path(target), main, asked, parse_all(network))
+        settings = replace(settings, network=bool(network))
         progress.run(_on_unikernels(settings.for_runtime(function.runtime), function, call))
     if not all(invocation.ok for _, invocation in call.made):
         sys.exit(1)

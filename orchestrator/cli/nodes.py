@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -34,10 +35,13 @@ def node() -> None:
 
 @node.command()
 @_name
+@click.option(
+    "--network", is_flag=True, help="With a network card, for functions that may reach places."
+)
 @node_options
-def start(name: str, settings: Settings) -> None:
+def start(name: str, network: bool, settings: Settings) -> None:
     """Start a node and wait until it serves."""
-    pid = node_client.start(name, settings)
+    pid = node_client.start(name, replace(settings, network=network))
     click.echo(f"node {name} runs, process {pid}")
 
 

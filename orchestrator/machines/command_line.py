@@ -42,6 +42,12 @@ CONSOLE_BUS: dict[MachineType, list[str]] = {
 }
 
 
+NETWORK_CARD: dict[MachineType, str] = {
+    "microvm": "virtio-net-device",
+    "q35": "virtio-net-pci,disable-legacy=on,romfile=",
+}
+
+
 @dataclass(frozen=True)
 class Hardware:
     """What a guest runs on. A snapshot only fits machines of the same hardware."""
@@ -52,6 +58,8 @@ class Hardware:
     cores: int = 1
     backend: Backend = "process"
     """Who runs it; the guest sees no difference, and a snapshot of one restores in the other."""
+    network: bool = False
+    """Whether there is a network card, on a user-mode network of its own."""
 
     @property
     def memory(self) -> int:
@@ -66,6 +74,7 @@ class Hardware:
             "cpu": self.accelerator.cpu,
             "machine": self.machine,
             "memory_mib": str(self.memory_mib),
+            "network": "user" if self.network else "none",
             "qemu": qemu_version,
         }
         if self.accelerator.name == "kvm":
@@ -146,6 +155,10 @@ def command_line(
         *CONSOLE_BUS[hardware.machine],
         *("-device", "virtconsole,chardev=console"),
     ]
+    if hardware.network:
+        # No port of the host is opened: nothing outside can begin a connection.
+        command += ["-netdev", "user,id=network,ipv6=off"]
+        command += ["-device", f"{NETWORK_CARD[hardware.machine]},netdev=network"]
     if wiring.monitor is not None:
         command += [
             *("-chardev", f"socket,id=monitor,fd={wiring.monitor},server=on,wait=off"),

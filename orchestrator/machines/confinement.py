@@ -34,6 +34,8 @@ PER_CORE = 160 * MIB
 """Addresses of a virtual processor's thread: its stack and malloc's arena."""
 OPEN_FILES = 256
 """A machine holds about 20."""
+CONNECTIONS = 1024
+"""Files more for a machine with a network card, whose connections are QEMU's sockets."""
 OTHER_THREADS = 16
 """Threads beside the virtual processors': main loop, RCU, migration."""
 
@@ -100,7 +102,7 @@ def confine(hardware: Hardware, region_size: int = 0) -> Confinement:
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_NOFILE: OPEN_FILES,
+        resource.RLIMIT_NOFILE: OPEN_FILES + (CONNECTIONS if hardware.network else 0),
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_AS: hardware.memory
         + region_size

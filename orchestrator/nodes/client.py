@@ -164,6 +164,8 @@ async def running_node(settings: Settings, name: str = DEFAULT_NAME) -> NodeClie
         return None
     wanted = settings_to_json(settings)
     same = all(status["settings"][each] == wanted[each] for each in MATTER)
+    # A card does no harm to a function that may reach nothing.
+    same = same and bool(status["settings"]["network"] or not settings.network)
     return client if same and status["image_mark"] == image_mark(settings.image) else None
 
 

@@ -46,7 +46,7 @@ def settings_from_json(values: Mapping[str, Any]) -> Settings:
     return Settings(**(dict(values) | paths))
 
 
-def function_to_json(function: Function) -> dict[str, str]:
+def function_to_json(function: Function) -> dict[str, Any]:
     """Return a function as a JSON object."""
     code = base64.b64encode(function.code).decode("ascii")
     return {
@@ -55,6 +55,7 @@ def function_to_json(function: Function) -> dict[str, str]:
         "code": code,
         "main": function.main,
         "runtime": function.runtime,
+        "network": list(function.network),
     }
 
 
@@ -158,7 +159,9 @@ class Daemon:
 
     async def _invoke(self, request: Mapping[str, Any]) -> dict[str, Any]:
         told = dict(request["function"])
-        function = Function(**(told | {"code": base64.b64decode(told["code"], validate=True)}))
+        code = base64.b64decode(told["code"], validate=True)
+        network = tuple(told.get("network", ()))
+        function = Function(**(told | {"code": code, "network": network}))
         invocation = await self._dispatcher.invoke(
             function, request["args"], Path(request["path"]), request["timeout_s"]
         )

@@ -17,6 +17,7 @@ from orchestrator.image import PROBE_NAME, check_mark, image_digest, image_mark
 from orchestrator.invocation import Invocation, InvocationError
 from orchestrator.machines import accelerator
 from orchestrator.machines.command_line import Hardware
+from orchestrator.network import Resolver, check_card
 from orchestrator.paths import Path
 from orchestrator.points import no_point
 from orchestrator.runtime_folder import runtime_folder
@@ -55,6 +56,7 @@ class UcDispatcher:
         self._life: Life | None = None
         self._one_life = asyncio.Lock()
         self._closed = False
+        self._resolver = Resolver()
 
     async def __aenter__(self) -> Self:
         settings = self.settings
@@ -64,7 +66,13 @@ class UcDispatcher:
             settings.accelerator, settings.image.with_name(PROBE_NAME)
         )
         logger.info("accelerator: %s", chosen.reason)
-        self.hardware = Hardware(chosen, settings.machine, settings.memory_mib, settings.cores)
+        self.hardware = Hardware(
+            chosen,
+            settings.machine,
+            settings.memory_mib,
+            settings.cores,
+            network=settings.network,
+        )
         facts = context_facts(self.hardware.facts(await accelerator.qemu_version()))
         check_memory(self.hardware)
         # Not in a thread: a cancellation would leave a store behind that nobody closes.
@@ -153,12 +161,14 @@ class UcDispatcher:
         limit = self.settings.timeout_s
         if timeout_s is not None:
             limit = checked_timeout(timeout_s)
+        check_card(function.name, function.network, self.settings.network)
+        rights = await self._resolver.rights(function.network)
         life = await self.life()
         arguments = encode_arguments(args)
         if isinstance(arguments, InvocationError):
-            refused = Request(life, function, {}, b"", limit, self.accelerator)
+            refused = Request(life, function, {}, b"", limit, self.accelerator, b"")
             return refused.answer(path, Reply(arguments, 0))
-        request = Request(life, function, args, arguments, limit, self.accelerator)
+        request = Request(life, function, args, arguments, limit, self.accelerator, rights)
         try:
             with life.traffic.request():
                 return await self._choose(request, path)

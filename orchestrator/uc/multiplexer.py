@@ -157,9 +157,11 @@ class Multiplexer:
         payload: bytes = b"{}",
         limit_s: float = 0.0,
         deadline_s: float,
+        rights: bytes = b"",
     ) -> asyncio.Future[Reply]:
         """Send a request, after those begun before it, and return what will hold its reply.
 
+        `rights` says what it may reach, as ALLOW has it; nothing by default.
         The future never raises by itself. It may be cancelled; whatever comes later is then no
         stray, and a UC that was deployed for it is orphaned. Raises ProtocolError for what no frame
         can carry.
@@ -169,6 +171,8 @@ class Multiplexer:
         waiting = self._enter(answers, context, deadline_s, number, bound=not context & SNAPSHOT)
         if self.failure is None:
             self._waiting[number] = waiting
+            if rights:
+                self._post(Frame(MessageType.ALLOW, rights, number).encode())
             self._post(frame)
         return waiting.future
 

@@ -189,7 +189,9 @@ class UcNode:
             ),
         )
 
-    def load(self, context: int, function: Function, limit_s: float) -> asyncio.Future[Reply]:
+    def load(
+        self, context: int, function: Function, limit_s: float, rights: bytes = b""
+    ) -> asyncio.Future[Reply]:
         """Import a function in a UC, or in one deployed for that."""
         return self._mux.begin(
             *(MessageType.LOAD, MessageType.LOADED),
@@ -197,9 +199,12 @@ class UcNode:
             payload=function.load_payload,
             limit_s=limit_s,
             deadline_s=limit_s + GRACE_S,
+            rights=rights,
         )
 
-    def invoke(self, context: int, arguments: bytes, limit_s: float) -> asyncio.Future[Reply]:
+    def invoke(
+        self, context: int, arguments: bytes, limit_s: float, rights: bytes = b""
+    ) -> asyncio.Future[Reply]:
         """Run the function loaded in a UC, or in one deployed for that; `arguments` is JSON."""
         return self._mux.begin(
             *(MessageType.INVOKE, MessageType.RESULT),
@@ -207,9 +212,12 @@ class UcNode:
             payload=arguments,
             limit_s=limit_s,
             deadline_s=limit_s + GRACE_S,
+            rights=rights,
         )
 
-    def begin(self, context: int, payload: bytes, limit_s: float) -> asyncio.Future[Reply]:
+    def begin(
+        self, context: int, payload: bytes, limit_s: float, rights: bytes = b""
+    ) -> asyncio.Future[Reply]:
         """Run the function up to its snapshot point, where it has itself captured.
 
         The answer is POINT: it waits there for `rest`, or did not run because it has other names;
@@ -221,9 +229,12 @@ class UcNode:
             payload=payload,
             limit_s=limit_s,
             deadline_s=limit_s + GRACE_S,
+            rights=rights,
         )
 
-    def rest(self, context: int, payload: bytes, limit_s: float) -> asyncio.Future[Reply]:
+    def rest(
+        self, context: int, payload: bytes, limit_s: float, rights: bytes = b""
+    ) -> asyncio.Future[Reply]:
         """Have the function go on from its snapshot point, in a UC that waits there or a copy."""
         return self._mux.begin(
             *(MessageType.REST, MessageType.RESULT),
@@ -231,6 +242,7 @@ class UcNode:
             payload=payload,
             limit_s=limit_s,
             deadline_s=limit_s + GRACE_S,
+            rights=rights,
         )
 
     async def unload(self, context: int) -> None:

@@ -31,7 +31,10 @@ NOTHING = InvocationError("protocol", "no request was made")
 
 
 class Request:
-    """One invocation of `function` with `args`, whose JSON is `payload`, in a life of a node."""
+    """One invocation of `function` with `args`, whose JSON is `payload`, in a life of a node.
+
+    `rights` says what it may reach, as ALLOW has it.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Request:
         payload: bytes,
         limit_s: float,
         accelerator: str,
+        rights: bytes,
     ) -> None:
         self.life = life
         self.function = function
@@ -49,6 +53,7 @@ class Request:
         self._payload = payload
         self._limit_s = limit_s
         self._accelerator = accelerator
+        self._rights = rights
         self._watch = Stopwatch()
         self._phases = Phases()
 
@@ -74,7 +79,9 @@ class Request:
         """Start a UC from the program, import, run."""
         context = await self.life.node.boot()
         self._phases = replace(self._phases, restore=self._watch.lap())
-        reply = await self._on(context, self.life.node.load(context, self.function, self._limit_s))
+        reply = await self._on(
+            context, self.life.node.load(context, self.function, self._limit_s, self._rights)
+        )
         self._phases = replace(self._phases, import_=self._watch.lap())
         if reply.error is None:
             reply = await self._run(context)
@@ -112,7 +119,8 @@ class Request:
         with contextlib.ExitStack() as taking:
             with self._first():
                 reply = await self._deployed(
-                    self.life.base, lambda context: node.load(context, self.function, self._limit_s)
+                    self.life.base,
+                    lambda context: node.load(context, self.function, self._limit_s, self._rights),
                 )
                 self._phases = self._with_deploy(reply, import_=self._watch.lap())
                 if reply.error is not None:
@@ -127,9 +135,9 @@ class Request:
                 running: asyncio.Future[Reply] | None = None
                 if named is not None:
                     taking.enter_context(self.life.arguments.taking(self.function, named))
-                    running = node.begin(context, named.begin, self._limit_s)
+                    running = node.begin(context, named.begin, self._limit_s, self._rights)
                 elif run:
-                    running = node.invoke(context, self._payload, self._limit_s)
+                    running = node.invoke(context, self._payload, self._limit_s, self._rights)
                 captured = await self._captured(context, capture)
                 self._phases = replace(self._phases, capture=self._watch.lap())
                 self._keep_snapshot(captured)
@@ -148,7 +156,8 @@ class Request:
         """Deploy from the function's snapshot and run, in one request."""
         node = self.life.node
         reply = await self._deployed(
-            snapshot, lambda context: node.invoke(context, self._payload, self._limit_s)
+            snapshot,
+            lambda context: node.invoke(context, self._payload, self._limit_s, self._rights),
         )
         self._phases = self._with_deploy(reply, run=self._watch.lap())
         self._settle(reply)
@@ -172,7 +181,7 @@ class Request:
         """Learn the names of the point of a function that came from the store."""
         node = self.life.node
         reply = await self._deployed(
-            snapshot, lambda context: node.begin(context, ASK, self._limit_s)
+            snapshot, lambda context: node.begin(context, ASK, self._limit_s, self._rights)
         )
         self._learn(reply, "names")
         self._settle(reply, keep=False)
@@ -181,7 +190,7 @@ class Request:
         """Deploy from the snapshot at the function's point and go on there."""
         node = self.life.node
         reply = await self._deployed(
-            number, lambda context: node.rest(context, named.rest, self._limit_s)
+            number, lambda context: node.rest(context, named.rest, self._limit_s, self._rights)
         )
         self._phases = self._with_deploy(reply, run=self._watch.lap())
         # A context that is past its point would have to do again what the snapshot spares.
@@ -239,7 +248,8 @@ class Request:
         node = self.life.node
         with self.life.arguments.taking(self.function, named):
             begun = await self._deployed(
-                snapshot, lambda context: node.begin(context, named.begin, self._limit_s)
+                snapshot,
+                lambda context: node.begin(context, named.begin, self._limit_s, self._rights),
             )
             self._keep_argument(named, begun)
         return begun
@@ -251,10 +261,12 @@ class Request:
         node, context = self.life.node, begun.context
         if at_point(begun.answer):
             left = max(SHORTEST_LIMIT_S, self._limit_s - self._watch.total / 1000)
-            reply = await self._on(context, node.rest(context, named.rest, left))
+            reply = await self._on(context, node.rest(context, named.rest, left, self._rights))
         else:
             self._learn(begun, "names")
-            reply = await self._on(context, node.invoke(context, self._payload, self._limit_s))
+            reply = await self._on(
+                context, node.invoke(context, self._payload, self._limit_s, self._rights)
+            )
         return replace(
             reply,
             stdout=_joined(begun.stdout, reply.stdout),
@@ -262,7 +274,7 @@ class Request:
         )
 
     async def _run(self, context: int) -> Reply:
-        running = self.life.node.invoke(context, self._payload, self._limit_s)
+        running = self.life.node.invoke(context, self._payload, self._limit_s, self._rights)
         reply = await self._on(context, running)
         self._phases = replace(self._phases, run=self._watch.lap())
         return reply

@@ -36,7 +36,7 @@ LOWER_HALF = Block("uc", 1 << 47, 0)
 RECORD = np.dtype([("page", "<u8"), ("frame", "<u8")])
 """How EXPORT and IMPORT name a page: virtual page number, and frame or index in the region."""
 _LENGTH = struct.Struct("<I")
-MACHINE_FACTS = frozenset({"cores", "machine", "memory_mib"})
+MACHINE_FACTS = frozenset({"cores", "machine", "memory_mib", "network"})
 """What a machine's snapshot depends on and a context's does not."""
 
 

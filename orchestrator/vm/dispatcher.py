@@ -15,6 +15,7 @@ from orchestrator.errors import SettingsError
 from orchestrator.function import Function
 from orchestrator.image import BOOT_DEADLINE_S
 from orchestrator.invocation import Invocation, InvocationError, Phases
+from orchestrator.network import Resolver, check_card
 from orchestrator.paths import Path
 from orchestrator.points import ASK, Named, no_point, split, told_names
 from orchestrator.settings import Settings, checked_timeout
@@ -44,6 +45,7 @@ class _Call:
     args: Mapping[str, Any]
     limit_s: float
     watch: Stopwatch
+    rights: bytes
 
 
 class VmDispatcher:
@@ -58,6 +60,7 @@ class VmDispatcher:
 
     def __init__(self, settings: Settings) -> None:
         self._node = VmNode(settings)
+        self._resolver = Resolver()
         self._keeping = Keeping(self._node)
         self._arguments = Arguments(self._node, self._keeping, settings.argument_snapshots)
 
@@ -134,12 +137,14 @@ class VmDispatcher:
         limit = self._node.settings.timeout_s
         if timeout_s is not None:
             limit = checked_timeout(timeout_s)
+        check_card(function.name, function.network, self._node.settings.network)
+        rights = await self._resolver.rights(function.network)
         if path is Path.BOOTED:
             with self._node.traffic.request():
-                return await self._booted(function, args, limit)
+                return await self._booted(function, args, limit, rights)
         base = await self._node.base()
         with self._node.traffic.request():
-            call = _Call(base, function, args, limit, Stopwatch())
+            call = _Call(base, function, args, limit, Stopwatch(), rights)
             if path is Path.COLD:
                 return await self._cold(call)
             tail = await self._keeping.settled(base, function)
@@ -212,6 +217,7 @@ class VmDispatcher:
             await arguments.look(function, tail)
         if not arguments.points.knows(function):
             async with self._awake(call.base.waiting, _restore(tail), Stopwatch()) as (ready, *_):
+                ready.instance.rights = call.rights
                 told = await ready.instance.begin(ASK, call.limit_s)
             names = told.content.get("names") if isinstance(told, Answer) else None
             arguments.points.learn(function.id, told_names(names))
@@ -219,13 +225,14 @@ class VmDispatcher:
         return None if names is None else split(function, names, call.args)
 
     async def _booted(
-        self, function: Function, args: Mapping[str, Any], limit_s: float
+        self, function: Function, args: Mapping[str, Any], limit_s: float, rights: bytes
     ) -> Invocation:
         watch = Stopwatch()
         machine = self._node.unbooted()
         try:
             await machine.start()
             instance = Instance(machine)
+            instance.rights = rights
             phases = Phases(spawn=watch.lap())
             await instance.synchronise()
             await instance.ready(BOOT_DEADLINE_S)
@@ -254,6 +261,7 @@ class VmDispatcher:
         async with self._awake(base.armed, wake, watch) as (ready, pooled, spawn):
             assert ready.held is not None
             machine, instance = ready.machine, ready.instance
+            instance.rights = call.rights
             phases = Phases(spawn=spawn, restore=looking + watch.lap())
             failure = await instance.load(function, limit_s)
             phases = replace(phases, import_=watch.lap())
@@ -300,6 +308,7 @@ class VmDispatcher:
         looking = watch.lap()
         async with self._awake(call.base.waiting, _restore(tail), watch) as (ready, pooled, spawn):
             instance = ready.instance
+            instance.rights = call.rights
             phases = Phases(spawn=spawn, restore=looking + watch.lap())
             outcome = await run(instance)
             phases = replace(phases, run=watch.lap())
@@ -328,6 +337,7 @@ class VmDispatcher:
 
         async with self._awake(call.base.waiting, wake, watch) as (ready, pooled, spawn):
             machine, instance = ready.machine, ready.instance
+            instance.rights = call.rights
             assert ready.held is not None
             phases = Phases(spawn=spawn, restore=looking + watch.lap())
             begun = await instance.begin(named.begin, limit_s)

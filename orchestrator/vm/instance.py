@@ -31,6 +31,8 @@ from orchestrator.points import Names, told_names
 from orchestrator.rehearsal import TRACELESS
 from orchestrator.wire import SEED_SIZE, Decoder, Frame, MessageType, sync_payload
 
+NEED_RIGHTS = (MessageType.LOAD, MessageType.INVOKE, MessageType.BEGIN, MessageType.REST)
+
 _requests = itertools.count(1)
 _generations = itertools.count(1)
 
@@ -54,6 +56,8 @@ class Instance:
     """
 
     def __init__(self, link: Link) -> None:
+        self.rights = b""
+        """What the functions loaded and invoked may reach, as ALLOW has it."""
         self.log: deque[str] = deque(maxlen=MAX_LOG_LINES)
         """The kernel's last log lines."""
         self._link = link
@@ -196,6 +200,8 @@ class Instance:
         try:
             async with asyncio.timeout(deadline_s):
                 if request is not None:
+                    if self.rights and request.type in NEED_RIGHTS:
+                        await self._send(Frame(MessageType.ALLOW, self.rights, id=number))
                     await self._send(request)
                 return await self._answer(answers, number)
         except TimeoutError:

@@ -108,6 +108,7 @@ class VmNode:
         self.hardware = Hardware(
             *(chosen, settings.machine, settings.memory_mib, settings.cores),
             backend=settings.machine_backend,
+            network=settings.network,
         )
         self._facts = self.hardware.facts(await accelerator.qemu_version())
         # Not in a thread: a cancellation would leave a store behind that nobody closes.

@@ -6,11 +6,11 @@
 
 ebbrt::SocketEnd::SocketEnd(RefPtr<ByteChannel> incoming,
                             RefPtr<ByteChannel> outgoing, int status)
-    : Descriptor(Kind::kSocket, abi::kOpenReadWrite | status),
-      incoming_(std::move(incoming)), outgoing_(std::move(outgoing)) {}
+    : SocketDescriptor(status), incoming_(std::move(incoming)),
+      outgoing_(std::move(outgoing)) {}
 
 ebbrt::SocketEnd::SocketEnd(const SocketEnd& source, CloneMap& map)
-    : Descriptor(source), incoming_(map.Clone(*source.incoming_)),
+    : SocketDescriptor(source), incoming_(map.Clone(*source.incoming_)),
       outgoing_(map.Clone(*source.outgoing_)) {
   incoming_->RestoreReader(source.incoming_->reader_open());
   outgoing_->RestoreWriter(source.outgoing_->writer_open());
@@ -48,8 +48,7 @@ ebbrt::SocketEnd::~SocketEnd() {
   outgoing_->CloseWriter();
 }
 
-ebbrt::Result<std::size_t>
-ebbrt::SocketEnd::Peek(std::span<std::byte> bytes) const {
+ebbrt::Result<std::size_t> ebbrt::SocketEnd::Peek(std::span<std::byte> bytes) {
   return incoming_->Peek(bytes);
 }
 
@@ -60,16 +59,6 @@ ebbrt::Result<void> ebbrt::SocketEnd::Shutdown(int how) {
     incoming_->StopReading();
   if (how != abi::kShutdownRead)
     outgoing_->CloseWriter();
-  return {};
-}
-
-ebbrt::Result<void> ebbrt::SocketEnd::GetStat(abi::Stat& stat) const {
-  constexpr std::uint32_t kPermissions = 0777;
-  constexpr std::int64_t kBlockSize = 4096;
-  stat = {};
-  stat.mode = abi::kModeSocket | kPermissions;
-  stat.links = 1;
-  stat.block_size = kBlockSize;
   return {};
 }
 

@@ -3,11 +3,11 @@
 #define EBBRT_FILES_SOCKETEND_H_
 
 #include "files/ByteChannel.h"
-#include "files/Descriptor.h"
+#include "files/SocketDescriptor.h"
 
 namespace ebbrt {
 
-class SocketEnd : public Descriptor {
+class SocketEnd : public SocketDescriptor {
  public:
   // `status`: kOpenNonBlock or 0.
   SocketEnd(RefPtr<ByteChannel> incoming, RefPtr<ByteChannel> outgoing,
@@ -16,12 +16,11 @@ class SocketEnd : public Descriptor {
                                  int flags);
   ~SocketEnd() override;
 
-  // recv with MSG_PEEK.
-  Result<std::size_t> Peek(std::span<std::byte> bytes) const;
-  // `how`: an abi::kShutdown value, else kInvalid.
-  Result<void> Shutdown(int how);
+  bool internet() const override { return false; }
+  Result<void> Connect(InternetAddress) override { return Errno::kIsConnected; }
+  Result<std::size_t> Peek(std::span<std::byte> bytes) override;
+  Result<void> Shutdown(int how) override;
 
-  Result<void> GetStat(abi::Stat& stat) const override;
   Result<std::size_t> Available() const override;
   std::uint32_t Ready() const override;
   std::uint32_t activity() const override;

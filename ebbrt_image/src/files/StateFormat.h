@@ -68,6 +68,7 @@ enum class StateKind : std::uint8_t {
   kEventFd,
   kEpoll,
   kConsole,
+  kLostSocket,
 };
 
 }  // namespace ebbrt

@@ -7,6 +7,7 @@
 #include "files/Directory.h"
 #include "files/Epoll.h"
 #include "files/EventFd.h"
+#include "files/LostSocket.h"
 #include "files/Path.h"
 #include "files/Pipe.h"
 #include "files/SocketEnd.h"
@@ -238,6 +239,9 @@ ebbrt::StateReader::read_descriptor(StateCursor& cursor) {
     break;
   case StateKind::kSocketEnd:
     descriptor = SocketEnd::Load(*this, body, flags);
+    break;
+  case StateKind::kLostSocket:
+    descriptor = LostSocket::Load(body, flags);
     break;
   case StateKind::kEventFd:
     descriptor = EventFd::Load(body, flags);

@@ -34,6 +34,8 @@ enum class FrameType : std::uint16_t {
   kImport = 0x16,
   kBreak = 0x17,
   kList = 0x18,
+  // What the request of the same id, which follows, may reach.
+  kAllow = 0x19,
   // Guest to host.
   kReady = 0x81,
   kDone = 0x82,

@@ -12,6 +12,7 @@ ebbrt::IncomingFrame::operator=(IncomingFrame&& other) noexcept {
     header_ = other.header_;
     pages_ = std::move(other.pages_);
     filled_ = std::exchange(other.filled_, 0);
+    rights_ = std::move(other.rights_);
   }
   return *this;
 }

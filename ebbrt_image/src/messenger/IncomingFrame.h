@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "lib/Vector.h"
 #include "messenger/Frame.h"
 #include "mm/Pfn.h"
+#include "net/NetworkRights.h"
 
 namespace ebbrt {
 
@@ -28,6 +30,12 @@ class IncomingFrame {
 
   // Copies from the header and then the payload; returns how much there was.
   size_t Read(size_t offset, std::span<std::byte> bytes) const;
+  // What the request may reach, if it is one and anything was said.
+  void set_rights(std::unique_ptr<NetworkRights> rights) {
+    rights_ = std::move(rights);
+  }
+  std::unique_ptr<NetworkRights> TakeRights() { return std::move(rights_); }
+
   // Header and payload.
   size_t size() const { return sizeof(FrameHeader) + filled_; }
 
@@ -37,6 +45,7 @@ class IncomingFrame {
   FrameHeader header_;
   Vector<Pfn> pages_;
   uint32_t filled_ = 0;
+  std::unique_ptr<NetworkRights> rights_;
 };
 
 }  // namespace ebbrt

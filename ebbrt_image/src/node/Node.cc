@@ -12,6 +12,7 @@
 #include "lib/Assert.h"
 #include "lib/Vector.h"
 #include "mm/SharedRegion.h"
+#include "net/TcpIp.h"
 #include "node/Listing.h"
 #include "node/Report.h"
 #include "uc/SnapshotCodec.h"
@@ -62,6 +63,7 @@ void ebbrt::Node::BeginFrame(const FrameHeader& header) {
   case FrameType::kImport:
   case FrameType::kBreak:
   case FrameType::kList:
+  case FrameType::kAllow:
     begin_bytes();
     break;
   default:
@@ -111,6 +113,9 @@ void ebbrt::Node::EndFrame() {
   case FrameType::kBegin:
   case FrameType::kRest:
   case FrameType::kUnload:
+    if (rights_id_ == id)
+      frame_.set_rights(std::move(rights_));
+    rights_.reset();
     if (target_ == Target::kUc)
       forward();
     break;
@@ -159,6 +164,10 @@ void ebbrt::Node::EndFrame() {
   case FrameType::kList:
     if (target_ == Target::kBytes)
       list();
+    break;
+  case FrameType::kAllow:
+    if (target_ == Target::kBytes)
+      allow();
     break;
   default:
     report::Error(id, 0, "bad-request", "unknown frame type");
@@ -209,6 +218,10 @@ void ebbrt::Node::synchronise() {
   Entropy::Reseed(sync_.seed);
   // The seed is for the kernel alone.
   std::memset(sync_.seed, 0, sizeof(sync_.seed));
+  // A machine with one UC hears this when it was restored. The other sides know
+  // nothing of its connections then.
+  if (!many_ && TcpIp::Instance())
+    TcpIp::Instance()->Forget();
   if (many_)
     return;
   if (!only_uc_) {
@@ -325,6 +338,13 @@ void ebbrt::Node::set_breakpoint() {
   else
     On(Contexts::CoreOf(context),
        [context, id, address] { contexts->Break(context, id, address); });
+}
+
+void ebbrt::Node::allow() {
+  rights_ = NetworkRights::Parse({bytes_.get(), bytes_filled_});
+  rights_id_ = header_.id;
+  if (!rights_)
+    report::Error(header_.id, 0, "bad-request", "the list of hosts is damaged");
 }
 
 void ebbrt::Node::list() {

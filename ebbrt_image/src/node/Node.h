@@ -50,6 +50,7 @@ class Node final : public FrameReceiver {
   void export_snapshot();
   void set_breakpoint();
   void list();
+  void allow();
 
   ContextsRoot root_;
   bool many_;
@@ -61,7 +62,10 @@ class Node final : public FrameReceiver {
   IncomingFrame frame_;
   SyncPayload sync_;
   size_t sync_filled_ = 0;
-  // The payload of an IMPORT, BREAK or LIST.
+  // Of the request that follows, and its id.
+  std::unique_ptr<NetworkRights> rights_;
+  uint64_t rights_id_ = 0;
+  // The payload of an IMPORT, BREAK, LIST or ALLOW.
   std::unique_ptr<std::byte[]> bytes_;
   size_t bytes_filled_ = 0;
 };

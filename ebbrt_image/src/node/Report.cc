@@ -5,6 +5,7 @@
 #include "lib/JsonWriter.h"
 #include "messenger/Messenger.h"
 #include "mm/PageAllocator.h"
+#include "net/NetworkStack.h"
 #include "uc/SnapshotCodec.h"
 
 namespace {
@@ -149,6 +150,11 @@ void ebbrt::report::Status(uint64_t id, ContextsRoot& root,
     json.Unsigned("captures", root.captures);
     json.Unsigned("last_deploy_ns", root.last_deploy_ns);
     json.Unsigned("last_capture_ns", root.last_capture_ns);
+    if (auto* stack = TcpIp::Instance()) {
+      json.Unsigned("connections", stack->connections());
+      json.Unsigned("frames_sent", NetworkStack::Sent());
+      json.Unsigned("frames_received", NetworkStack::Received());
+    }
     if (uc) {
       json.Key("uc");
       WriteContext(json, *uc);

@@ -83,10 +83,15 @@ Answer EpollWait(SystemCall& call);
 // SocketCalls.cc
 Answer Socket(SystemCall& call);
 Answer SocketPair(SystemCall& call);
+Answer Connect(SystemCall& call);
+Answer Bind(SystemCall& call);
+Answer Listen(SystemCall& call);
 Answer SendTo(SystemCall& call);
+Answer SendMultiple(SystemCall& call);
 Answer ReceiveFrom(SystemCall& call);
 Answer Shutdown(SystemCall& call);
 Answer SocketName(SystemCall& call);
+Answer PeerName(SystemCall& call);
 Answer SetSocketOption(SystemCall& call);
 Answer GetSocketOption(SystemCall& call);
 

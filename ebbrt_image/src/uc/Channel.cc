@@ -89,11 +89,11 @@ bool ebbrt::Channel::expected(FrameType type) const {
 ebbrt::Result<size_t> ebbrt::Channel::ReceiveTo(uint64_t address, size_t size) {
   if (!readable())
     return Errno::kAgain;
-  const auto& message = messages_.front();
+  auto& message = messages_.front();
   const auto& header = message.header();
   // Once: a read that fails must not give it its time anew.
   if (!begun_ && header.type != FrameType::kSync)
-    begin(header);
+    begin(message);
   size_t total = 0;
   auto accessed = uc_.space().ForEachWritablePiece(
       address, size, [&](std::span<std::byte> piece) {
@@ -116,10 +116,10 @@ uint32_t ebbrt::Channel::Ready() const {
   return abi::kPollOut | (readable() ? abi::kPollIn : 0);
 }
 
-void ebbrt::Channel::begin(const FrameHeader& header) {
+void ebbrt::Channel::begin(IncomingFrame& message) {
   begun_ = true;
   answers_original_ = false;
-  uc_.BeginRequest(header);
+  uc_.BeginRequest(message.header(), message.TakeRights());
 }
 
 bool ebbrt::Channel::readable() const {

@@ -52,7 +52,7 @@ class Channel final : public ConsoleDescriptor {
 
  private:
   bool expected(FrameType type) const;
-  void begin(const FrameHeader& header);
+  void begin(IncomingFrame& message);
   bool readable() const;
 
   // In the order they came.

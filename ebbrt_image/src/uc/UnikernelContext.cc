@@ -224,10 +224,12 @@ void ebbrt::UnikernelContext::DescriptorsChanged() {
   io_.WakeAll();
 }
 
-void ebbrt::UnikernelContext::BeginRequest(const FrameHeader& header) {
+void ebbrt::UnikernelContext::BeginRequest(
+    const FrameHeader& header, std::unique_ptr<NetworkRights> rights) {
   kassert(!serving_);
   learn_writes();
   serving_ = true;
+  rights_ = std::move(rights);
   request_ = header;
   if (header.time)
     timer->Start(run_timer_, clock::Uptime() + header.time * kMillisecond);

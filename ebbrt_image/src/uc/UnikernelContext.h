@@ -13,6 +13,8 @@
 #include "lib/IntrusiveList.h"
 #include "lib/RefCounted.h"
 #include "messenger/Frame.h"
+#include "net/NetworkClient.h"
+#include "net/NetworkRights.h"
 #include "uc/AddressSpace.h"
 #include "uc/Channel.h"
 #include "uc/FutexTable.h"
@@ -56,7 +58,7 @@ class UcObserver {
   virtual void BreakpointHit(UnikernelContext&, UcThread&) {}
 };
 
-class UnikernelContext {
+class UnikernelContext : public NetworkClient {
  public:
   UnikernelContext(uint32_t id, const UcLimits& limits, const Archive& archive,
                    UcObserver& observer);
@@ -67,7 +69,7 @@ class UnikernelContext {
   // False if memory is too short to make a copy.
   static bool HasRoomFor(const Snapshot& snapshot);
   // Its threads have all ended.
-  ~UnikernelContext();
+  virtual ~UnikernelContext();
 
   // Loads a static ELF program from the archive and starts its first thread.
   Result<void> Start(std::string_view path,
@@ -118,12 +120,17 @@ class UnikernelContext {
   uint32_t thread_count() const { return thread_count_; }
 
   // Requests: while one runs, output belongs to it and its time is bounded.
-  void BeginRequest(const FrameHeader& header);
+  // What it may reach counts until the next one begins.
+  void BeginRequest(const FrameHeader& header,
+                    std::unique_ptr<NetworkRights> rights);
   void EndRequest();
   bool serving() const { return serving_; }
   // Of the request that runs; the id is 0 if none does.
   uint64_t request() const { return serving_ ? request_.id : 0; }
   FrameType request_type() const { return request_.type; }
+
+  void NetworkChanged() override { io_.WakeAll(); }
+  const NetworkRights* network_rights() const override { return rights_.get(); }
 
   // True for a copy of a snapshot.
   bool deployed() const { return deployed_; }
@@ -195,6 +202,7 @@ class UnikernelContext {
   uint64_t break_start_ = 0;
   uint64_t break_end_ = 0;
   FrameHeader request_;
+  std::unique_ptr<NetworkRights> rights_;
   bool serving_ = false;
   bool deployed_ = false;
   // Requests that were answered since it began to borrow from `origin_`.

@@ -21,6 +21,11 @@ class VirtioMmio final : public VirtioTransport {
   void SetHandler(MovableFunction<void()> handler) override;
   void Ready() override;
   void Notify(unsigned queue) override { write(kQueueNotify, queue); }
+  bool legacy() const override { return legacy_; }
+  uint8_t ReadConfiguration(unsigned offset) const override {
+    return *reinterpret_cast<volatile uint8_t*>(base_ + kConfiguration +
+                                                offset);
+  }
 
  private:
   static constexpr uint32_t kMagic = 0x000;
@@ -44,6 +49,7 @@ class VirtioMmio final : public VirtioTransport {
   static constexpr uint32_t kQueueDescriptors = 0x080;
   static constexpr uint32_t kQueueDriver = 0x090;
   static constexpr uint32_t kQueueDevice = 0x0a0;
+  static constexpr uint32_t kConfiguration = 0x100;
 
   VirtioMmio(uint64_t address, unsigned line);
 

@@ -12,12 +12,14 @@ constexpr uint16_t kVendor = 0x1af4;
 // Devices of version 1 count from 0x1040; those that also speak the legacy
 // interface have numbers of their own.
 constexpr uint16_t kModernBase = 0x1040;
+constexpr uint16_t kTransitionalNetwork = 0x1000;
 constexpr uint16_t kTransitionalConsole = 0x1003;
 
 constexpr uint8_t kVendorCapability = 0x09;
 constexpr uint8_t kMsixCapability = 0x11;
 constexpr uint8_t kCommonStructure = 1;
 constexpr uint8_t kNotifyStructure = 2;
+constexpr uint8_t kDeviceStructure = 4;
 constexpr uint16_t kMsixEnable = 0x8000;
 constexpr uint64_t kMessageAddress = 0xFEE00000;
 
@@ -40,9 +42,11 @@ void Write64(volatile uint32_t (&target)[2], uint64_t value) {
 std::unique_ptr<ebbrt::VirtioPci> ebbrt::VirtioPci::Find(uint32_t device_id) {
   std::unique_ptr<VirtioPci> found;
   PciDevice::ForEach([&](PciDevice& device) {
+    auto transitional =
+        device_id == kConsole ? kTransitionalConsole : kTransitionalNetwork;
     if (device.vendor() != kVendor ||
         (device.device() != kModernBase + device_id &&
-         !(device_id == kConsole && device.device() == kTransitionalConsole)))
+         device.device() != transitional))
       return false;
     std::unique_ptr<VirtioPci> candidate(new VirtioPci(device));
     if (!candidate->map_structures())
@@ -65,10 +69,12 @@ bool ebbrt::VirtioPci::map_structures() {
     } else if (type == kNotifyStructure && !notify_) {
       notify_ = static_cast<uint8_t*>(map(bar, offset, length));
       notify_multiplier_ = device_.Read32(at + 16);
+    } else if (type == kDeviceStructure && !configuration_) {
+      configuration_ = static_cast<uint8_t*>(map(bar, offset, length));
     }
     return false;
   });
-  return common_ && notify_;
+  return common_ && notify_ && configuration_;
 }
 
 void* ebbrt::VirtioPci::map(unsigned bar, uint32_t offset, uint32_t length) {

@@ -20,6 +20,10 @@ class VirtioPci final : public VirtioTransport {
   void SetHandler(MovableFunction<void()> handler) override;
   void Ready() override;
   void Notify(unsigned queue) override;
+  bool legacy() const override { return false; }
+  uint8_t ReadConfiguration(unsigned offset) const override {
+    return configuration_[offset];
+  }
 
  private:
   // The common configuration structure.
@@ -53,6 +57,7 @@ class VirtioPci final : public VirtioTransport {
   PciDevice device_;
   volatile Common* common_ = nullptr;
   volatile uint8_t* notify_ = nullptr;
+  volatile uint8_t* configuration_ = nullptr;
   uint32_t notify_multiplier_ = 0;
   uint32_t notify_offsets_[kMaxQueues] = {};
 };

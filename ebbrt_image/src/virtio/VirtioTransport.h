@@ -14,6 +14,7 @@ class Virtqueue;
 
 class VirtioTransport {
  public:
+  static constexpr uint32_t kNetwork = 1;
   static constexpr uint32_t kConsole = 3;
 
   // The first device of a kind, or null.
@@ -28,6 +29,10 @@ class VirtioTransport {
   virtual void SetHandler(MovableFunction<void()> handler) = 0;
   virtual void Ready() = 0;
   virtual void Notify(unsigned queue) = 0;
+  // The device speaks the interface from before version 1.
+  virtual bool legacy() const = 0;
+  // A byte of the device's own configuration.
+  virtual uint8_t ReadConfiguration(unsigned offset) const = 0;
 
  protected:
   static constexpr uint32_t kStatusAcknowledge = 1;

@@ -11,7 +11,7 @@ namespace ebbrt {
 
 class Virtqueue {
  public:
-  static constexpr unsigned kSize = 32;
+  static constexpr unsigned kSize = 128;
 
   struct Used {
     unsigned descriptor;

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ebbrt_image.runtimes.python.tools import fetch_source
-from ebbrt_image.runtimes.python.tools.fetch_source import (
+from ebbrt_image.tools import fetch_source
+from ebbrt_image.tools.fetch_source import (
     FetchError,
     parse_uris,
     source_lines,
@@ -83,7 +83,7 @@ def test_the_tarball_of_the_installed_version_is_taken() -> None:
     text = (
         "Reading...\n" + uri("python3.11_3.11.4.orig.tar.gz") + uri("python3.11_3.11.2.orig.tar.xz")
     )
-    tarball = parse_uris(text, "3.11.2")
+    tarball = parse_uris(text, "python3.11", "3.11.2")
     assert (tarball.name, tarball.size, tarball.sha256) == (
         "python3.11_3.11.2.orig.tar.xz",
         123,
@@ -102,13 +102,12 @@ def test_the_tarball_of_the_installed_version_is_taken() -> None:
 )
 def test_another_version_is_refused_with_the_next_step(text: str) -> None:
     with pytest.raises(FetchError, match="Next: apt-get update"):
-        parse_uris(text, "3.11.2")
+        parse_uris(text, "python3.11", "3.11.2")
 
 
 def test_a_machine_without_debian_entries_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetch_source, "APT", tmp_path)
-    monkeypatch.setattr(fetch_source, "installed_upstream", lambda: "3.11.2")
     with pytest.raises(FetchError, match="no enabled Debian entry"):
-        fetch_source.fetch(tmp_path / "work", tmp_path / "out.tar")
+        fetch_source.fetch(tmp_path / "work", tmp_path / "out.tar", "python3.11", "3.11.2")

@@ -65,7 +65,25 @@ def test_facts_tell_all_that_restoring_depends_on() -> None:
         "cpu": "max",
         "machine": "microvm",
         "memory_mib": "128",
+        "network": "none",
         "qemu": "QEMU emulator version 7.2.0",
     }
     kvm = Hardware(Accelerator("kvm", "host", "KVM, for tests.", {}))
     assert kvm.facts("")["host_cpu"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "card"), [("microvm", "virtio-net-device"), ("q35", "virtio-net-pci")]
+)
+def test_a_network_card_is_there_only_if_asked_for(machine: Machine, card: str) -> None:
+    without = command_line(Hardware(TCG, machine), WIRING)
+    assert "-netdev" not in without and not any("virtio-net" in word for word in without)
+    command = command_line(Hardware(TCG, machine, network=True), WIRING)
+    assert option(command, "-netdev") == "user,id=network,ipv6=off"
+    assert any(word.startswith(card) and "netdev=network" in word for word in command)
+    assert not any("hostfwd" in word or "guestfwd" in word for word in command)
+
+
+def test_a_snapshot_fits_no_machine_with_another_network() -> None:
+    facts = [Hardware(TCG, network=each).facts("7.2") for each in (False, True)]
+    assert [each["network"] for each in facts] == ["none", "user"]

@@ -1,6 +1,5 @@
-"""Fetch the upstream tarball of Debian's CPython, without touching the machine's apt set-up.
+"""Fetch the upstream tarball of a Debian source package, without touching the machine's apt set-up.
 
-Debian's static library lacks some C modules of the standard library, so their sources are needed.
 A fresh machine has no source entries enabled; this makes a private copy of its enabled Debian
 entries, turned into source entries, and a private apt state. It therefore works as any user. apt
 checks the release's signature and the tarball's checksum; the checksum is checked once more here.
@@ -18,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 APT = Path("/etc/apt")
-SOURCE = "python3.11"
-HEADERS = "libpython3.11-dev"
 
 
 class FetchError(Exception):
@@ -112,31 +109,22 @@ def _run(command: list[str], cwd: Path) -> str:
     return done.stdout
 
 
-def installed_upstream() -> str:
-    """Return the upstream version of the installed headers, for example ``3.11.2``."""
-    query = ["dpkg-query", "-W", "-f", "${Version}", HEADERS]
-    done = subprocess.run(query, capture_output=True, text=True, check=False)
-    if done.returncode or not done.stdout:
-        raise FetchError(f"{HEADERS} is not installed. Next: apt-get install {HEADERS}")
-    return done.stdout.rpartition("-")[0]
-
-
-def parse_uris(text: str, upstream: str) -> Tarball:
+def parse_uris(text: str, package: str, upstream: str) -> Tarball:
     """Pick the original tarball of ``upstream`` out of ``apt-get --print-uris``."""
     for match in re.finditer(
         r"^'[^']*' (\S+\.orig\.tar\.\w+) (\d+) SHA256:([0-9a-f]{64})", text, re.M
     ):
-        if match[1].startswith(f"{SOURCE}_{upstream}.orig."):
+        if match[1].startswith(f"{package}_{upstream}.orig."):
             return Tarball(match[1], int(match[2]), match[3])
     raise FetchError(
-        f"Debian's source of {SOURCE} does not match the installed {HEADERS} {upstream}.\n"
-        f"Next: apt-get update && apt-get install --only-upgrade {HEADERS}, then run make again."
+        f"Debian has no source of {package} {upstream} now, which the build needs.\n"
+        "Next: apt-get update && apt-get upgrade, so that what is installed is what Debian has; "
+        "then run make again."
     )
 
 
-def fetch(work: Path, output: Path) -> None:
-    """Leave the checked tarball at ``output``; ``work`` holds apt's private state."""
-    upstream = installed_upstream()
+def fetch(work: Path, output: Path, package: str, upstream: str) -> None:
+    """Leave the checked tarball of a package's version at ``output``; ``work`` is apt's own."""
     work.mkdir(parents=True, exist_ok=True)
     for name in ("lists/partial", "cache/archives/partial", "download"):
         (work / name).mkdir(parents=True, exist_ok=True)
@@ -144,7 +132,7 @@ def fetch(work: Path, output: Path) -> None:
         raise FetchError(
             "no enabled Debian entry in /etc/apt (sources.list, sources.list.d).\n"
             "Next: enable the release's `main` there, or put the tarball "
-            f"{SOURCE}_{upstream}.orig.tar.xz at {output} yourself."
+            f"{package}_{upstream}.orig.tar.xz at {output} yourself."
         )
     options = [
         f"-oDir::Etc::SourceParts={work / 'parts'}",
@@ -162,8 +150,8 @@ def fetch(work: Path, output: Path) -> None:
     ]
     _run(["apt-get", *options, "update"], work)
     source = ["apt-get", *options, "source", "--download-only", "--tar-only"]
-    tarball = parse_uris(_run([*source, "--print-uris", SOURCE], work), upstream)
-    _run([*source, SOURCE], work / "download")
+    tarball = parse_uris(_run([*source, "--print-uris", package], work), package, upstream)
+    _run([*source, package], work / "download")
     path = work / "download" / tarball.name
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -177,13 +165,18 @@ def fetch(work: Path, output: Path) -> None:
 
 
 def main() -> int:
-    """Command line: ``fetch_source.py WORK OUTPUT``."""
+    """Command line: ``fetch_source.py WORK OUTPUT PACKAGE VERSION``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path, help="folder for apt's private state")
     parser.add_argument("output", type=Path, help="where the tarball goes")
+    parser.add_argument("package", help="name of the source package")
+    parser.add_argument("version", help="upstream version")
     arguments = parser.parse_args()
     try:
-        fetch(arguments.work.resolve(), arguments.output.resolve())
+        fetch(
+            *(arguments.work.resolve(), arguments.output.resolve()),
+            *(arguments.package, arguments.version),
+        )
     except FetchError as error:
         print(f"fetch_source: {error}", file=sys.stderr)
         return 1

@@ -1,0 +1,310 @@
+"""Functions that call out, to a server of this process, in both isolations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import pathlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from orchestrator.errors import SettingsError
+from orchestrator.function import Function
+from orchestrator.network import parse_all
+from orchestrator.paths import Path
+from orchestrator.settings import Isolation, Machine, Settings
+from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.vm.dispatcher import VmDispatcher
+from tests.integration.conftest import BUILD
+from tests.integration.guests import holdings
+
+IMAGE = BUILD / "ebbrt-python.elf"
+HOST = "10.0.2.2"
+"""This machine's loopback, as guests on a user-mode network see it."""
+DOCUMENTS = 20
+CONTEXTS = 200
+AT_ONCE = 50
+QUIET_LOOKS = 100
+QUIET_PAUSE_S = 0.1
+
+FETCH = b"""
+import asyncio, hashlib, http.client, urllib.request
+
+def with_urllib(host, port, path, body):
+    url = f"http://{host}:{port}{path}"
+    with urllib.request.urlopen(url, data=body, timeout=20) as answer:
+        return answer.read()
+
+def with_client(host, port, path, body):
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection.request("POST" if body else "GET", path, body)
+    data = connection.getresponse().read()
+    connection.close()
+    return data
+
+async def stream(host, port, path, body):
+    reader, writer = await asyncio.open_connection(host, port)
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.0\\r\\nContent-Length: {len(body or b'')}"
+    writer.write(head.encode() + b"\\r\\n\\r\\n" + (body or b""))
+    await writer.drain()
+    answer = await reader.read()
+    writer.close()
+    return answer.partition(b"\\r\\n\\r\\n")[2]
+
+def with_asyncio(*place):
+    return asyncio.run(stream(*place))
+
+def main(args):
+    fetch = {"urllib": with_urllib, "client": with_client, "asyncio": with_asyncio}[args["with"]]
+    body = b"b" * args.get("body", 0) or None
+    found = [fetch(args["host"], args["port"], path, body) for path in args["paths"]]
+    return {"digests": [hashlib.sha256(each).hexdigest() for each in found]}
+"""
+TRY = b"""
+import socket
+
+def attempt(do):
+    try:
+        return do()
+    except OSError as error:
+        return type(error).__name__
+
+def main(args):
+    def connect():
+        with socket.create_connection((args["host"], args["port"]), timeout=10) as made:
+            return made.getsockname()
+    return {
+        "connect": attempt(connect),
+        "datagram": attempt(lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(
+            b"out", (args["host"], args["port"]))),
+        "names": attempt(lambda: sorted({each[4][0] for each in socket.getaddrinfo(
+            args["name"], 80, socket.AF_INET, socket.SOCK_STREAM)})),
+    }
+"""
+KEPT = b"""
+import socket
+
+KEPT = socket.create_connection(PLACE, timeout=10)
+KEPT.sendall(b"GET /0 HTTP/1.1\\r\\n\\r\\n")
+FIRST = len(KEPT.recv(1 << 16))
+
+def main(args):
+    try:
+        KEPT.sendall(b"GET /0 HTTP/1.1\\r\\n\\r\\n")
+        more = len(KEPT.recv(1 << 16))
+    except ConnectionError as error:
+        more = type(error).__name__
+    with socket.create_connection(PLACE, timeout=10) as fresh:
+        fresh.sendall(b"GET /0 HTTP/1.0\\r\\n\\r\\n")
+        return {"kept": more, "fresh": len(fresh.recv(1 << 16)) > 0, "port": fresh.getsockname()[1]}
+"""
+
+
+def document(path: str) -> bytes:
+    """Return what the server has under a path: up to some 60 KB, another for every path."""
+    number = int(path.removeprefix("/"))
+    return hashlib.sha256(path.encode()).digest() * (1 + number * 97)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Server:
+    """An HTTP server that answers GET with a document and POST with the body."""
+
+    port: int
+    answered: int = 0
+    open: int = 0
+    broken: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        try:
+            while await self._answer(reader, writer):
+                pass
+        except asyncio.IncompleteReadError as error:
+            self.broken += bool(error.partial)
+        except ConnectionError:
+            self.broken += 1
+        finally:
+            self.open -= 1
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; return whether the client may make another."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        words = head.split()
+        fields = {
+            line.partition(":")[0].lower(): line.partition(":")[2] for line in head.splitlines()[1:]
+        }
+        body = await reader.readexactly(int(fields.get("content-length", "0")))
+        answer = body if words[0] == "POST" else document(words[1])
+        writer.write(f"{words[2]} 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n".encode())
+        writer.write(answer)
+        await writer.drain()
+        self.answered += 1
+        return words[2] == "HTTP/1.1" and "connection" not in fields
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    told = Server(0)
+    listening = await asyncio.start_server(told.serve, "127.0.0.1", 0, backlog=CONTEXTS)
+    told.port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        yield told
+
+
+def settings(store: pathlib.Path, isolation: Isolation, network: bool = True) -> Settings:
+    memory = 512 if isolation == "uc" else 128
+    return Settings(
+        image=IMAGE,
+        store=store,
+        accelerator="tcg",
+        isolation=isolation,
+        memory_mib=memory,
+        pool_size=1,
+        timeout_s=60.0,
+        network=network,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(chosen: Settings) -> AsyncIterator[VmDispatcher | UcDispatcher]:
+    before = holdings()
+    made = VmDispatcher(chosen) if chosen.isolation == "vm" else UcDispatcher(chosen)
+    async with made as dispatcher:
+        yield dispatcher
+    # The server, too, is of this process, and hears a little later that its clients are gone.
+    for _ in range(QUIET_LOOKS):
+        if holdings() == before:
+            break
+        await asyncio.sleep(QUIET_PAUSE_S)
+    assert holdings() == before
+
+
+def may_reach(code: bytes, *places: str) -> Function:
+    return Function("calls_out", "source", code, network=parse_all(places))
+
+
+@pytest.mark.parametrize(
+    ("isolation", "machine"), [("vm", "microvm"), ("uc", "microvm"), ("uc", "q35")]
+)
+async def test_a_function_calls_out(
+    server: Server, tmp_path: pathlib.Path, isolation: Isolation, machine: Machine
+) -> None:
+    function = may_reach(FETCH, f"{HOST}:{server.port}")
+    paths = [f"/{number}" for number in range(3)]
+    place = {"host": HOST, "port": server.port}
+    chosen = replace(settings(tmp_path, isolation), machine=machine)
+    async with running(chosen) as dispatcher:
+        for kind in ("urllib", "client", "asyncio"):
+            answer = await dispatcher.invoke(function, place | {"with": kind, "paths": paths})
+            assert answer.result == {"digests": [digest(document(path)) for path in paths]}, answer
+            body = {"body": 300_000, "with": kind, "paths": ["/0"]}
+            answer = await dispatcher.invoke(function, place | body)
+            assert answer.result == {"digests": [digest(b"b" * 300_000)]}, answer
+    assert (server.answered, server.open, server.broken) == (12, 0, 0)
+
+
+@pytest.mark.parametrize("isolation", ["vm", "uc"])
+async def test_only_what_is_on_the_list_is_reached(
+    server: Server, tmp_path: pathlib.Path, isolation: Isolation
+) -> None:
+    place = {"host": HOST, "port": server.port, "name": "localhost"}
+    listed = may_reach(TRY, f"{HOST}:{server.port}", "localhost:80")
+    other = may_reach(TRY, f"{HOST}:{server.port % 65535 + 1}", "other.invalid:80")
+    nothing = may_reach(TRY)
+    async with running(settings(tmp_path, isolation)) as dispatcher:
+        answer = await dispatcher.invoke(listed, place)
+        assert answer.result is not None, answer
+        assert answer.result["connect"][0] == "10.0.2.15"
+        assert answer.result["names"] == ["127.0.0.1"]
+        assert answer.result["datagram"] == "PermissionError"
+        answer = await dispatcher.invoke(other, place)
+        refused = {"connect": "PermissionError", "datagram": "PermissionError", "names": "gaierror"}
+        assert answer.result == refused
+        answer = await dispatcher.invoke(nothing, place)
+        assert answer.result == refused
+        # The function that was allowed to is allowed to by its own requests only.
+        again = await dispatcher.invoke(listed, place)
+        assert again.result is not None and again.result["connect"][0] == "10.0.2.15"
+
+
+async def test_without_a_card_nothing_is_sent(tmp_path: pathlib.Path) -> None:
+    place = {"host": HOST, "port": 80, "name": "localhost"}
+    async with running(settings(tmp_path, "uc", network=False)) as dispatcher:
+        assert isinstance(dispatcher, UcDispatcher)
+        answer = await dispatcher.invoke(may_reach(TRY), place)
+        assert answer.result is not None and answer.result["connect"] == "OSError"
+        assert "frames_sent" not in await (await dispatcher.life()).node.status()
+        with pytest.raises(SettingsError, match="no network card"):
+            await dispatcher.invoke(may_reach(TRY, "example.org:80"), place)
+
+
+async def test_a_function_without_rights_sends_no_frame(
+    server: Server, tmp_path: pathlib.Path
+) -> None:
+    place = {"host": HOST, "port": server.port, "name": "localhost"}
+    async with running(settings(tmp_path, "uc")) as dispatcher:
+        assert isinstance(dispatcher, UcDispatcher)
+        node = (await dispatcher.life()).node
+        before = (await node.status())["frames_sent"]
+        for path in (Path.COLD, Path.WARM, Path.HOT):
+            answer = await dispatcher.invoke(may_reach(TRY), place, path)
+            assert answer.result is not None and answer.result["connect"] == "PermissionError"
+        assert (await node.status())["frames_sent"] == before
+    assert server.answered == 0
+
+
+@pytest.mark.parametrize("isolation", ["vm", "uc"])
+async def test_a_connection_of_the_snapshot_is_closed_in_clones(
+    server: Server, tmp_path: pathlib.Path, isolation: Isolation
+) -> None:
+    code = f"PLACE = ({HOST!r}, {server.port})\n".encode() + KEPT
+    function = may_reach(code, f"{HOST}:{server.port}")
+    async with running(settings(tmp_path, isolation)) as dispatcher:
+        first = await dispatcher.invoke(function, {})
+        assert first.result is not None, first
+        clones = [await dispatcher.invoke(function, {}, Path.WARM) for _ in range(4)]
+    ports = set()
+    for clone in clones:
+        assert clone.result is not None, clone
+        assert clone.result["kept"] in ("ConnectionResetError", "BrokenPipeError")
+        assert clone.result["fresh"]
+        ports.add(clone.result["port"])
+    assert len(ports) > 1
+
+
+async def test_many_contexts_fetch_at_the_same_time(server: Server, tmp_path: pathlib.Path) -> None:
+    function = may_reach(FETCH, f"{HOST}:{server.port}")
+    paths = [f"/{number}" for number in range(DOCUMENTS)]
+    expected = {"digests": [digest(document(path)) for path in paths]}
+    place = {"host": HOST, "port": server.port, "with": "client"}
+    chosen = replace(settings(tmp_path, "uc"), memory_mib=1024, timeout_s=200.0)
+    async with running(chosen) as dispatcher:
+        assert isinstance(dispatcher, UcDispatcher)
+        first = await dispatcher.invoke(function, place | {"paths": []})
+        assert first.ok, first
+        some = asyncio.Semaphore(AT_ONCE)
+
+        async def call() -> object:
+            async with some:
+                return (
+                    await dispatcher.invoke(function, place | {"paths": paths}, Path.WARM)
+                ).result
+
+        answers = await asyncio.gather(*(call() for _ in range(CONTEXTS)))
+        assert answers == [expected] * CONTEXTS
+        node = (await dispatcher.life()).node
+        for _ in range(QUIET_LOOKS):
+            if not (await node.status())["connections"]:
+                break
+            await asyncio.sleep(QUIET_PAUSE_S)
+        assert (await node.status())["connections"] == 0
+    assert (server.answered, server.open, server.broken) == (CONTEXTS * DOCUMENTS, 0, 0)
