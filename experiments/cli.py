@@ -20,6 +20,7 @@ from experiments import micro_preemption as micro_preemption_experiment
 from experiments import sharing as sharing_experiment
 from experiments import snapshots as snapshots_experiment
 from experiments import suite as suite_experiments
+from experiments import throughput as throughput_experiment
 from experiments.experiment import (
     ARGUMENTS,
     CORES,
@@ -31,6 +32,7 @@ from experiments.experiment import (
     MICRO_PREEMPTION,
     SHARING,
     SNAPSHOTS,
+    THROUGHPUT,
     Experiment,
     Record,
 )
@@ -260,6 +262,45 @@ def _prepared(out: pathlib.Path | None, seed: int | None) -> tuple[pathlib.Path,
     folder.mkdir(parents=True, exist_ok=True)
     click.echo(f"results go to {folder}", err=True)
     return folder, secrets.randbelow(2**31) if seed is None else seed
+
+
+@run.command()
+@click.option(
+    "--scale",
+    type=click.Choice(list(throughput_experiment.SCALES)),
+    default="default",
+    show_default=True,
+    envvar="SCALE",
+    help="How many calls, clients, functions and rounds; full is what the paper ran.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder for the results.  [default: results/<time>]",
+)
+@click.option("--seed", type=int, help="Seed of the order.  [default: a random one]")
+@settings_options
+def throughput(scale: str, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+    """Calls per second over 2^k functions: a SEUSS node beside pools of containers.
+
+    The pools are podman's and crun's (`make peers` installs both); one that cannot run here is a
+    row with the reason. --memory sets the memory of each node; --store and --isolation have no
+    effect.
+
+    \b
+    Writes into the folder:
+      throughput.json  every call's latency, paths and errors by trial, the environment
+      throughput.csv   a row per call
+      throughput.png, throughput.pdf
+      throughput.md    verdicts, our figures beside the paper's
+    """
+    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    plan = throughput_experiment.Plan(settings, throughput_experiment.SCALES[scale], seed)
+    click.echo(f"throughput: scale {scale}, results go to {folder}", err=True)
+    record = progress.run(throughput_experiment.run(plan, folder, _Bars("throughput")))
+    _write_results(THROUGHPUT, record, folder)
 
 
 def _micro_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -24,6 +24,8 @@ from experiments import (
     sharing_report,
     snapshots,
     snapshots_report,
+    throughput,
+    throughput_report,
 )
 from experiments.cores import Cores
 from experiments.density import Density
@@ -39,10 +41,12 @@ from experiments.plots import micro_latency as micro_latency_plot
 from experiments.plots import micro_preemption as micro_preemption_plot
 from experiments.plots import sharing as sharing_plot
 from experiments.plots import snapshots as snapshots_plot
+from experiments.plots import throughput as throughput_plot
 from experiments.promises import Check
 from experiments.recording import Recording
 from experiments.requirements import check as latency_check
 from experiments.series import Series
+from experiments.throughput import Throughput
 
 Record = TypeVar("Record")
 
@@ -117,6 +121,15 @@ CORES: Experiment[Cores] = Experiment(
     check=cores_report.check,
     series=series.of_cores,
 )
+THROUGHPUT: Experiment[Throughput] = Experiment(
+    name=throughput.NAME,
+    report=f"{throughput.NAME}.md",
+    load=Throughput.load,
+    render=throughput_report.render,
+    draw=throughput_plot.draw,
+    check=throughput_report.check,
+    series=series.of_throughput,
+)
 MICRO_LATENCY: Experiment[MicroRecord] = Experiment(
     name=micro_latency.NAME,
     report=f"{micro_latency.NAME}.md",
@@ -167,11 +180,12 @@ EXPERIMENTS: tuple[
     | Experiment[Density]
     | Experiment[DirtyTracking]
     | Experiment[Cores]
+    | Experiment[Throughput]
     | Experiment[MicroRecord]
     | Experiment[Measurements],
     ...,
 ] = (
     *(SNAPSHOTS, LATENCY, DENSITY, SHARING, ARGUMENTS),
-    *(DIRTY_TRACKING, CORES, MICRO_LATENCY, MICRO_PREEMPTION),
+    *(DIRTY_TRACKING, CORES, THROUGHPUT, MICRO_LATENCY, MICRO_PREEMPTION),
 )
 """In the order of the report."""

@@ -10,6 +10,7 @@ from experiments.dirty_record import DirtyTracking
 from experiments.measurements import Measurements
 from experiments.micro_runs import MicroRecord
 from experiments.recording import Recording
+from experiments.throughput import Throughput
 
 Series = Mapping[str, Sequence[float]]
 """Samples by a name that says what they are of, and their unit."""
@@ -41,6 +42,14 @@ def of_cores(record: Cores) -> Series:
     found: dict[str, list[float]] = {}
     for sample in record.samples:
         found.setdefault(f"{sample.function}, {sample.way} (1/s)", []).append(sample.rate)
+    return found
+
+
+def of_throughput(record: Throughput) -> Series:
+    """Return the rates of every system and number of functions."""
+    found: dict[str, list[float]] = {}
+    for trial in record.trials:
+        found.setdefault(f"{trial.system}, {trial.functions} (1/s)", []).append(trial.rate)
     return found
 
 
