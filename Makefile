@@ -29,8 +29,9 @@ image: setup ## Build the guest images build/ebbrt-*.elf and the boot tests' ima
 micro: setup ## Build Micro's worker, load generator and checker (Rust)
 	@$(MAKE) -C micro_worker BUILD=$(BUILD)/micro
 
-peers: setup ## Install what the experiments' peers need (containers and engines), as root
+peers: setup ## Install what the experiments' peers need (engines, a Linux kernel), as root
 	@.ci/install-debian-packages peers-packages.txt
+	@.ci/fetch-linux-kernel $(BUILD)/peers
 
 experiments: image micro ## Run all experiments (SCALE=quick|default|full) into results/<time>/; goes on if cut off
 	@$(BIN)/seuss experiments suite --scale $(SCALE)

@@ -55,6 +55,7 @@ def _at_least(record: Throughput, promise: str, limit: float, pool: str, functio
         return Check(promise, limit, "x", None, reason, least=True)
     rounds = len(record.of(SEUSS, functions))
     detail = f"medians of {rounds} trials; 95 % interval {found.low:.3g} to {found.high:.3g}"
+    detail += f"; the pool holds {record.containers[pool]} containers"
     return Check(promise, limit, "x", found.value, detail, least=True)
 
 

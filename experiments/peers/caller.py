@@ -17,7 +17,13 @@ import sys
 def connect(place: str) -> int:
     """Return a file descriptor of the stream at `place`."""
     if not stat.S_ISSOCK(os.stat(place).st_mode):  # noqa: PTH116
-        return os.open(place, os.O_RDWR | os.O_NOCTTY)
+        import termios
+
+        terminal = os.open(place, os.O_RDWR | os.O_NOCTTY)
+        settings = termios.tcgetattr(terminal)
+        settings[:2], settings[3] = [0, 0], 0  # bytes as they are: no echo, no lines, no signals
+        termios.tcsetattr(terminal, termios.TCSANOW, settings)
+        return terminal
     import _socket  # built in; `socket` would bring in a dozen modules
 
     stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -37,8 +43,9 @@ def serve(descriptor: int, name: str) -> None:
                 if source is not None:
                     space = {"__name__": "function"}
                     exec(compile(source, "function", "exec"), space)
-                main = space["main"]
-                answer = (True, {} if arguments is None else main(arguments))  # type: ignore[operator]
+                answer: tuple[bool, object] = (True, {})
+                if arguments is not None:
+                    answer = (True, space["main"](arguments))  # type: ignore[operator]
             except Exception as error:
                 answer = (False, f"{type(error).__name__}: {error}")
             answers.write(repr(answer).encode() + b"\n")

@@ -24,7 +24,8 @@ class Meeting:
         self.place = place
         self._awaited: dict[str, asyncio.Future[tuple[Channel, int]]] = {}
         self._server: asyncio.Server
-        self._greetings: set[asyncio.Task[None]] = set()
+        self._silent: asyncio.Future[tuple[Channel, int]] | None = None
+        self._one_silent = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_unix_server(
@@ -48,16 +49,35 @@ class Meeting:
             self._awaited.pop(name, None)
             future.cancel()
 
+    @contextlib.asynccontextmanager
+    async def next(self) -> AsyncIterator[asyncio.Future[tuple[Channel, int]]]:
+        """Yield what resolves to whoever connects next and says nothing; one at a time."""
+        async with self._one_silent:
+            self._silent = asyncio.get_running_loop().create_future()
+            try:
+                yield self._silent
+            finally:
+                self._silent.cancel()
+                self._silent = None
+
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._silent is not None and not self._silent.done():
+            self._silent.set_result((Channel(reader, writer), _peer(writer)))
+            return
         line = await reader.readline()
         name = line.decode("utf-8", "replace").removeprefix("ready ").strip()
         future = self._awaited.pop(name, None)
         if future is None or future.done():
             writer.close()
             return
-        end: socket.socket = writer.get_extra_info("socket")
-        raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        future.set_result((Channel(reader, writer), _CREDENTIALS.unpack(raw)[0]))
+        future.set_result((Channel(reader, writer), _peer(writer)))
+
+
+def _peer(writer: asyncio.StreamWriter) -> int:
+    """Return the process at the other end."""
+    end: socket.socket = writer.get_extra_info("socket")
+    raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(raw)[0])
 
 
 async def arrival(

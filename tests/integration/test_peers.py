@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from experiments.peers.errors import PeerError
+from experiments.peers.linux_microvm import RestoredMicroVm
 from experiments.peers.linux_process import LinuxProcess
 from experiments.peers.oci import Crun, Runc, cgroups
 from experiments.peers.peer import Peer
 from experiments.peers.podman import Podman
 from experiments.peers.zygote import Zygote
 
-KINDS = (LinuxProcess, Zygote, Crun, Runc, Podman)
+KINDS = (LinuxProcess, Zygote, Crun, Runc, Podman, RestoredMicroVm)
 SOURCE = b"""
 count = 0
 def main(args):
@@ -34,14 +35,20 @@ def processes() -> set[str]:
             words = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"caller.py" in words or b"conmon" in words or b"zygote_program" in words:
+        if (
+            b"caller.py" in words
+            or b"conmon" in words
+            or b"zygote_program" in words
+            or b"rdinit=" in words
+        ):
             found.add(f"{folder.name} {words!r}")
     return found
 
 
 def folders() -> set[pathlib.Path]:
     """Folders of peers, this test's and others'."""
-    return set(pathlib.Path(tempfile.gettempdir()).glob("seuss-peer-*"))
+    places = (pathlib.Path(tempfile.gettempdir()), pathlib.Path("/dev/shm"))
+    return {each for place in places for each in place.glob("seuss-peer-*")}
 
 
 def mounts() -> str:
