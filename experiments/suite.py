@@ -27,6 +27,7 @@ from experiments import (
     micro_preemption,
     sharing,
     snapshots,
+    throughput,
 )
 from experiments.micro_runs import Plan as MicroPlan
 from experiments.micro_runs import two_cores
@@ -145,6 +146,12 @@ async def _cores(order: Order) -> object:
     return await cores.run(plan, order.folder, order.report)
 
 
+async def _throughput(order: Order) -> object:
+    scale = throughput.SCALES[order.scale.value]
+    plan = throughput.Plan(order.settings, scale, order.seed)
+    return await throughput.run(plan, order.folder, order.report)
+
+
 async def _micro_latency(order: Order) -> object:
     return await micro_latency.run(order.micro(1, 5, 10), order.folder, order.report)
 
@@ -169,6 +176,7 @@ STEPS = (
     Step(arguments.NAME, _arguments),
     Step("dirty-tracking", _dirty_tracking),
     Step("cores", _cores),
+    Step(throughput.NAME, _throughput),
     Step(micro_latency.NAME, _micro_latency),
     Step(micro_preemption.NAME, _micro_preemption),
 )
