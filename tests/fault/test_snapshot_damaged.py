@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 from collections.abc import Callable
 
@@ -65,6 +66,8 @@ async def test_damaged_function_snapshots_are_made_anew(
     stored = snapshots(either, Level.FUNCTION)
     for number, (file, damage) in enumerate(KINDS):
         spoil(either.store, stored[function(number).id], file, damage)
+    # The newest counts, and the store knows seconds only.
+    await asyncio.sleep(1)
     caplog.clear()
     async with dispatcher(either) as running:
         assert (await running.invoke(function(whole), {})).path is Path.WARM

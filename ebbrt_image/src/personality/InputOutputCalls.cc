@@ -101,7 +101,9 @@ Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
   }
   if (!call.MayBuffer(descriptor, size))
     return Errno::kNoMemory;
-  // A blocking write ends when everything is written.
+  // A blocking write ends when everything is written, but nothing to wait for
+  // makes room for a file.
+  const bool is_file = descriptor.kind() == Descriptor::Kind::kFile;
   uint64_t total = 0;
   auto answer = call.Wait(!descriptor.non_blocking(), kNever, [&]() -> Answer {
     auto piece = WritePieces(call, address + total, size - total,
@@ -110,7 +112,7 @@ Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
       return piece;
     Changed(call, descriptor);
     total += *piece;
-    if (total == size || *piece == 0)
+    if (total == size || *piece == 0 || is_file)
       return total;
     call.thread().CommitCall();
     return Errno::kAgain;

@@ -55,7 +55,9 @@ ebbrt::AddressSpace::~AddressSpace() {
 }
 
 bool ebbrt::AddressSpace::ChargeFile() {
-  if (!HasRoom(1))
+  // Half is for files, as in a tmpfs: a full one is an error that the program
+  // still has the memory to tell.
+  if (!HasRoom(1) || file_frames_ >= frame_limit_ / 2)
     return false;
   ++file_frames_;
   return true;

@@ -64,7 +64,7 @@ class AddressSpace {
     return own_frames() + frames <= frame_limit_;
   }
 
-  // Pages of its files that nobody shares. False at the limit.
+  // Pages of its files that nobody shares. False at the limit of half of all.
   bool ChargeFile();
   void DischargeFile();
   // What its pipes and sockets hold.
