@@ -193,27 +193,15 @@ class UcNode:
         self, context: int, function: Function, limit_s: float, rights: bytes = b""
     ) -> asyncio.Future[Reply]:
         """Import a function in a UC, or in one deployed for that."""
-        return self._mux.begin(
-            *(MessageType.LOAD, MessageType.LOADED),
-            context=context,
-            payload=function.load_payload,
-            limit_s=limit_s,
-            deadline_s=limit_s + GRACE_S,
-            rights=rights,
-        )
+        kinds = MessageType.LOAD, MessageType.LOADED
+        return self._limited(kinds, context, function.load_payload, limit_s, rights)
 
     def invoke(
         self, context: int, arguments: bytes, limit_s: float, rights: bytes = b""
     ) -> asyncio.Future[Reply]:
         """Run the function loaded in a UC, or in one deployed for that; `arguments` is JSON."""
-        return self._mux.begin(
-            *(MessageType.INVOKE, MessageType.RESULT),
-            context=context,
-            payload=arguments,
-            limit_s=limit_s,
-            deadline_s=limit_s + GRACE_S,
-            rights=rights,
-        )
+        kinds = MessageType.INVOKE, MessageType.RESULT
+        return self._limited(kinds, context, arguments, limit_s, rights)
 
     def begin(
         self, context: int, payload: bytes, limit_s: float, rights: bytes = b""
@@ -223,21 +211,27 @@ class UcNode:
         The answer is POINT: it waits there for `rest`, or did not run because it has other names;
         or RESULT: it ended without getting there.
         """
-        return self._mux.begin(
-            *(MessageType.BEGIN, MessageType.POINT, MessageType.RESULT),
-            context=context,
-            payload=payload,
-            limit_s=limit_s,
-            deadline_s=limit_s + GRACE_S,
-            rights=rights,
-        )
+        kinds = MessageType.BEGIN, MessageType.POINT, MessageType.RESULT
+        return self._limited(kinds, context, payload, limit_s, rights)
 
     def rest(
         self, context: int, payload: bytes, limit_s: float, rights: bytes = b""
     ) -> asyncio.Future[Reply]:
         """Have the function go on from its snapshot point, in a UC that waits there or a copy."""
+        kinds = MessageType.REST, MessageType.RESULT
+        return self._limited(kinds, context, payload, limit_s, rights)
+
+    def _limited(
+        self,
+        kinds: tuple[MessageType, *tuple[MessageType, ...]],
+        context: int,
+        payload: bytes,
+        limit_s: float,
+        rights: bytes,
+    ) -> asyncio.Future[Reply]:
+        """Begin a request of the first kind, which the function's time limit bounds."""
         return self._mux.begin(
-            *(MessageType.REST, MessageType.RESULT),
+            *kinds,
             context=context,
             payload=payload,
             limit_s=limit_s,
