@@ -33,6 +33,7 @@ from experiments.experiment import (
     SHARING,
     SNAPSHOTS,
     THROUGHPUT,
+    AnyExperiment,
     Experiment,
     Record,
 )
@@ -55,13 +56,16 @@ def run() -> None:
     """Run an experiment and write its raw data, plots and report."""
 
 
-@run.command()
-@click.option("--quick", is_flag=True, help="10 samples per path instead of 30.")
-@click.option(
+_out_option = click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=pathlib.Path),
     help="Folder for the results.  [default: results/<time>]",
 )
+
+
+@run.command()
+@click.option("--quick", is_flag=True, help="10 samples per path instead of 30.")
+@_out_option
 @click.option("--seed", type=int, help="Seed of the order of samples.  [default: a random one]")
 @settings_options
 def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
@@ -78,14 +82,13 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
       latency.png, latency.pdf
       latency.md    medians, promises with verdicts, our figures beside the paper's
     """
-    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
-    _make_folder(folder)
+    folder = _results_folder(out, LATENCY)
     rounds = latency_experiment.QUICK_ROUNDS if quick else latency_experiment.ROUNDS
     plan = latency_experiment.Plan(
         settings=settings,
         rounds=rounds,
         quick=quick,
-        seed=secrets.randbelow(2**31) if seed is None else seed,
+        seed=_seed(seed),
     )
     click.echo(f"latency: {rounds} rounds, results go to {folder}", err=True)
     recording = progress.run(latency_experiment.run(plan, folder, _Bars("latency")))
@@ -101,11 +104,7 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
     metavar="N",
     help="Stop after N contexts.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=pathlib.Path),
-    help="Folder for the results.  [default: results/<time>]",
-)
+@_out_option
 @click.option("--seed", type=int, help="Seed of the choice of contexts.  [default: a random one]")
 @settings_options
 def density(most: int, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
@@ -122,10 +121,8 @@ def density(most: int, out: pathlib.Path | None, seed: int | None, settings: Set
         raise click.BadParameter(
             "only contexts are counted here; give --isolation uc", param_hint="--isolation"
         )
-    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
-    folder.mkdir(parents=True, exist_ok=True)
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    plan = density_experiment.Plan(settings, most, seed)
+    folder = _results_folder(out, DENSITY)
+    plan = density_experiment.Plan(settings, most, _seed(seed))
     click.echo(f"density: a node of {settings.memory_mib} MiB, results go to {folder}", err=True)
     record = progress.run(density_experiment.run(plan, folder, _Bars("density")))
     _write_results(DENSITY, record, folder)
@@ -133,11 +130,7 @@ def density(most: int, out: pathlib.Path | None, seed: int | None, settings: Set
 
 @run.command()
 @click.option("--quick", is_flag=True, help="One sample per function instead of 5.")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=pathlib.Path),
-    help="Folder for the results.  [default: results/<time>]",
-)
+@_out_option
 @settings_options
 def dirty_tracking(quick: bool, out: pathlib.Path | None, settings: Settings) -> None:
     """Pages that a function's import wrote in a context, found four ways.
@@ -153,8 +146,7 @@ def dirty_tracking(quick: bool, out: pathlib.Path | None, settings: Settings) ->
       dirty-tracking.png, dirty-tracking.pdf
       dirty-tracking.md    verdicts, sets, overlaps, times
     """
-    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _results_folder(out, DIRTY_TRACKING)
     rounds = dirty_experiment.QUICK_ROUNDS if quick else dirty_experiment.ROUNDS
     plan = dirty_experiment.Plan(settings, rounds)
     click.echo(f"dirty-tracking: {rounds} rounds, results go to {folder}", err=True)
@@ -164,11 +156,7 @@ def dirty_tracking(quick: bool, out: pathlib.Path | None, settings: Settings) ->
 
 @run.command()
 @click.option("--quick", is_flag=True, help="4 samples per way instead of 12.")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=pathlib.Path),
-    help="Folder for the results.  [default: results/<time>]",
-)
+@_out_option
 @click.option("--seed", type=int, help="Seed of the order of samples.  [default: a random one]")
 @settings_options
 def cores(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
@@ -185,11 +173,9 @@ def cores(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Set
       cores.png, cores.pdf
       cores.md      ratios with intervals and verdicts, CPU by user
     """
-    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _results_folder(out, CORES)
     rounds = cores_experiment.QUICK_ROUNDS if quick else cores_experiment.ROUNDS
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    plan = cores_experiment.Plan(settings, rounds, seed)
+    plan = cores_experiment.Plan(settings, rounds, _seed(seed))
     click.echo(f"cores: {rounds} rounds, results go to {folder}", err=True)
     record = progress.run(cores_experiment.run(plan, folder, _Bars("cores")))
     _write_results(CORES, record, folder)
@@ -198,11 +184,7 @@ def cores(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Set
 def _common_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--seed", type=int, help="Seed of what is random.  [default: a random one]"),
-        click.option(
-            "--out",
-            type=click.Path(file_okay=False, path_type=pathlib.Path),
-            help="Folder for the results.  [default: results/<time>]",
-        ),
+        _out_option,
         click.option("--quick", is_flag=True, help="Fewer samples."),
     ):
         command = option(command)
@@ -218,9 +200,10 @@ def snapshots(quick: bool, out: pathlib.Path | None, seed: int | None, settings:
     and snapshots.md with the paper's Table 1 beside. --store, --isolation and --no-ao have no
     effect here.
     """
-    folder, seed = _prepared(out, seed)
+    folder = _results_folder(out, SNAPSHOTS)
+    click.echo(f"results go to {folder}", err=True)
     rounds = snapshots_experiment.QUICK_ROUNDS if quick else snapshots_experiment.ROUNDS
-    plan = snapshots_experiment.Plan(settings, rounds, seed)
+    plan = snapshots_experiment.Plan(settings, rounds, _seed(seed))
     record = progress.run(snapshots_experiment.run(plan, folder, _Bars("snapshots")))
     _write_results(SNAPSHOTS, record, folder)
 
@@ -233,11 +216,12 @@ def sharing(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
     By the kernel's counters in one node of contexts. Writes sharing.json, .csv, .png, .pdf and
     sharing.md. --store, --isolation and --no-ao have no effect here.
     """
-    folder, seed = _prepared(out, seed)
+    folder = _results_folder(out, SHARING)
+    click.echo(f"results go to {folder}", err=True)
     experiment = sharing_experiment
     rounds = experiment.QUICK_ROUNDS if quick else experiment.ROUNDS
     functions = experiment.QUICK_FUNCTIONS if quick else experiment.FUNCTIONS
-    plan = experiment.Plan(settings, rounds, functions, seed)
+    plan = experiment.Plan(settings, rounds, functions, _seed(seed))
     record = progress.run(experiment.run(plan, folder, _Bars("sharing")))
     _write_results(SHARING, record, folder)
 
@@ -250,18 +234,12 @@ def arguments(quick: bool, out: pathlib.Path | None, seed: int | None, settings:
     Both isolations. Writes arguments.json, .csv, .png, .pdf and arguments.md. --store and
     --isolation have no effect here.
     """
-    folder, seed = _prepared(out, seed)
+    folder = _results_folder(out, ARGUMENTS)
+    click.echo(f"results go to {folder}", err=True)
     rounds = arguments_experiment.QUICK_ROUNDS if quick else arguments_experiment.ROUNDS
-    plan = arguments_experiment.Plan(settings, rounds, seed)
+    plan = arguments_experiment.Plan(settings, rounds, _seed(seed))
     record = progress.run(arguments_experiment.run(plan, folder, _Bars("arguments")))
     _write_results(ARGUMENTS, record, folder)
-
-
-def _prepared(out: pathlib.Path | None, seed: int | None) -> tuple[pathlib.Path, int]:
-    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
-    folder.mkdir(parents=True, exist_ok=True)
-    click.echo(f"results go to {folder}", err=True)
-    return folder, secrets.randbelow(2**31) if seed is None else seed
 
 
 @run.command()
@@ -273,11 +251,7 @@ def _prepared(out: pathlib.Path | None, seed: int | None) -> tuple[pathlib.Path,
     envvar="SCALE",
     help="How many calls, clients, functions and rounds; full is what the paper ran.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=pathlib.Path),
-    help="Folder for the results.  [default: results/<time>]",
-)
+@_out_option
 @click.option("--seed", type=int, help="Seed of the order.  [default: a random one]")
 @settings_options
 def throughput(scale: str, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
@@ -294,10 +268,8 @@ def throughput(scale: str, out: pathlib.Path | None, seed: int | None, settings:
       throughput.png, throughput.pdf
       throughput.md    verdicts, our figures beside the paper's
     """
-    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
-    folder.mkdir(parents=True, exist_ok=True)
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    plan = throughput_experiment.Plan(settings, throughput_experiment.SCALES[scale], seed)
+    folder = _results_folder(out, THROUGHPUT)
+    plan = throughput_experiment.Plan(settings, throughput_experiment.SCALES[scale], _seed(seed))
     click.echo(f"throughput: scale {scale}, results go to {folder}", err=True)
     record = progress.run(throughput_experiment.run(plan, folder, _Bars("throughput")))
     _write_results(THROUGHPUT, record, folder)
@@ -306,11 +278,7 @@ def throughput(scale: str, out: pathlib.Path | None, seed: int | None, settings:
 def _micro_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--seed", type=int, help="Seed of the order.  [default: a random one]"),
-        click.option(
-            "--out",
-            type=click.Path(file_okay=False, path_type=pathlib.Path),
-            help="Folder for the results.  [default: results/<time>]",
-        ),
+        _out_option,
         click.option("--quick", is_flag=True, help="Fewer rounds, functions and stopped calls."),
     ):
         command = option(command)
@@ -333,7 +301,7 @@ def micro_latency(quick: bool, out: pathlib.Path | None, seed: int | None) -> No
       micro-latency.md    verdicts, our figures beside the paper's
     """
     rounds = micro_latency_experiment.QUICK_ROUNDS if quick else micro_latency_experiment.ROUNDS
-    plan, folder = _micro_plan(rounds, quick, seed, out)
+    plan, folder = _micro_plan(rounds, quick, seed, out, MICRO_LATENCY)
     bars = _Bars(micro_latency_experiment.NAME)
     record = progress.run(micro_latency_experiment.run(plan, folder, bars))
     _write_results(MICRO_LATENCY, record, folder)
@@ -356,21 +324,23 @@ def micro_preemption(quick: bool, out: pathlib.Path | None, seed: int | None) ->
     rounds = (
         micro_preemption_experiment.QUICK_ROUNDS if quick else micro_preemption_experiment.ROUNDS
     )
-    plan, folder = _micro_plan(rounds, quick, seed, out)
+    plan, folder = _micro_plan(rounds, quick, seed, out, MICRO_PREEMPTION)
     bars = _Bars(micro_preemption_experiment.NAME)
     record = progress.run(micro_preemption_experiment.run(plan, folder, bars))
     _write_results(MICRO_PREEMPTION, record, folder)
 
 
 def _micro_plan(
-    rounds: int, quick: bool, seed: int | None, out: pathlib.Path | None
+    rounds: int,
+    quick: bool,
+    seed: int | None,
+    out: pathlib.Path | None,
+    experiment: AnyExperiment,
 ) -> tuple[MicroPlan, pathlib.Path]:
     load_core, worker_core = two_cores()
-    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _results_folder(out, experiment)
     click.echo(f"{rounds} rounds, results go to {folder}", err=True)
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    return MicroPlan(rounds, seed, quick, load_core, worker_core), folder
+    return MicroPlan(rounds, _seed(seed), quick, load_core, worker_core), folder
 
 
 @experiments.command()
@@ -428,9 +398,7 @@ def suite(scale: str, out: pathlib.Path | None, seed: int | None, settings: Sett
     named in the report with the reason. --store and --isolation have no effect.
     """
     folder = out or suite_experiments.choose_folder(pathlib.Path("results"), Scale(scale))
-    state = suite_experiments.begin(
-        folder, Scale(scale), secrets.randbelow(2**31) if seed is None else seed
-    )
+    state = suite_experiments.begin(folder, Scale(scale), _seed(seed))
     click.echo(f"scale {state.scale}, results go to {folder}", err=True)
     progress.run(suite_experiments.run(folder, state, settings, _Bars))
     for name, checks in run_report.write(folder).items():
@@ -441,8 +409,10 @@ def suite(scale: str, out: pathlib.Path | None, seed: int | None, settings: Sett
     click.echo(folder / "report.html")
 
 
-def _make_folder(folder: pathlib.Path) -> None:
-    if (folder / "latency.json").exists():
+def _results_folder(out: pathlib.Path | None, experiment: AnyExperiment) -> pathlib.Path:
+    """Return the folder for an experiment's results, made if need be; BadParameter says why not."""
+    folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
+    if experiment.raw(folder).exists():
         raise click.BadParameter(
             f"{folder} holds the results of another run. Name another folder.", param_hint="--out"
         )
@@ -452,6 +422,11 @@ def _make_folder(folder: pathlib.Path) -> None:
         raise click.BadParameter(
             f"{folder} cannot be made ({error.strerror}). Name another folder.", param_hint="--out"
         ) from error
+    return folder
+
+
+def _seed(seed: int | None) -> int:
+    return secrets.randbelow(2**31) if seed is None else seed
 
 
 class _Bars:

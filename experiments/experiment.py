@@ -175,16 +175,16 @@ ARGUMENTS: Experiment[Measurements] = Experiment(
     check=arguments_report.check,
     series=series.of_measurements,
 )
-EXPERIMENTS: tuple[
+AnyExperiment = (
     Experiment[Recording]
     | Experiment[Density]
     | Experiment[DirtyTracking]
     | Experiment[Cores]
     | Experiment[Throughput]
     | Experiment[MicroRecord]
-    | Experiment[Measurements],
-    ...,
-] = (
+    | Experiment[Measurements]
+)
+EXPERIMENTS: tuple[AnyExperiment, ...] = (
     *(SNAPSHOTS, LATENCY, DENSITY, SHARING, ARGUMENTS),
     *(DIRTY_TRACKING, CORES, THROUGHPUT, MICRO_LATENCY, MICRO_PREEMPTION),
 )

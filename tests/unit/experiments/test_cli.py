@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+import pytest
 from click.testing import CliRunner
 
 from experiments.recording import Recording
@@ -46,3 +47,18 @@ def test_folder_that_cannot_be_made(tmp_path: pathlib.Path) -> None:
     done = CliRunner().invoke(main, ["experiments", "run", "latency", "--out", folder])
     assert done.exit_code == 2
     assert "cannot be made (Not a directory)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "experiment", ["density", "dirty-tracking", "cores", "snapshots", "sharing", "arguments"]
+)
+def test_no_experiment_writes_over_another_run(tmp_path: pathlib.Path, experiment: str) -> None:
+    raw = tmp_path / f"{experiment}.json"
+    raw.write_text("{}")
+    command = ["experiments", "run", experiment, "--out", str(tmp_path)]
+    if experiment == "density":
+        command += ["--isolation", "uc"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2
+    assert "holds the results of another run" in done.stderr
+    assert raw.read_text() == "{}"
