@@ -10,6 +10,7 @@ prewarmed, a pause after 10 s.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -67,13 +68,15 @@ class ContainerPool:
         self._instances: set[Instance] = set()
         self._changed = asyncio.Condition()
         self._making: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+        self._pausing: asyncio.Task[None] | None = None
         self._removing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         for _ in range(PREWARMED):
             self._count += 1
             await self._prewarm()
-        _keep(self._making, self._pause_idle())
+        self._pausing = asyncio.create_task(self._pause_idle())
         return self
 
     async def __aexit__(
@@ -82,6 +85,10 @@ class ContainerPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Not cancelled: an engine that is cut off in a pause leaves a frozen container for good.
+        self._closing.set()
+        if self._pausing is not None:
+            await self._pausing
         for task in self._making:
             task.cancel()
         await asyncio.gather(*self._making, return_exceptions=True)
@@ -162,9 +169,14 @@ class ContainerPool:
 
     async def _pause_idle(self) -> None:
         while True:
-            await asyncio.sleep(self._pause_after_s / 10)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), self._pause_after_s / 10)
+            if self._closing.is_set():
+                return
             due = time.monotonic() - self._pause_after_s
             for held in [each for each in self._idle if not each.paused and each.since < due]:
+                if self._closing.is_set():
+                    return
                 if held not in self._idle:
                     continue
                 # Out of the list meanwhile: nobody shall call what is being paused.

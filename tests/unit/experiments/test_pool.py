@@ -134,3 +134,29 @@ async def test_pool_without_room_is_refused() -> None:
     async with FakePeer() as peer:
         with pytest.raises(PeerError, match="more memory"):
             ContainerPool(peer, PREWARMED)
+
+
+async def test_a_pause_that_runs_is_waited_for_when_the_pool_ends() -> None:
+    async with FakePeer() as peer:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def pause() -> None:
+            begun.set()
+            await go_on.wait()
+            whole.append(peer.made[0].closed)
+
+        whole: list[bool] = []
+
+        async def use() -> None:
+            async with ContainerPool(peer, 4, pause_after_s=0.01) as pool:
+                peer.made[0].pause = pause  # type: ignore[method-assign]
+                await pool.invoke("a", b"A", {})
+                await begun.wait()
+
+        ending = asyncio.create_task(use())
+        await begun.wait()
+        await settle()
+        assert not ending.done()
+        go_on.set()
+        await ending
+        assert whole == [False]
