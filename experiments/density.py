@@ -35,6 +35,8 @@ STEP = 256
 """UCs between two looks at the node's memory."""
 SPARE_PART = 50
 """One part in this many of the memory is left free, for the requests that follow."""
+LEAST_SPARE = 2048
+"""Frames left free in the smallest node; 1024 of them the kernel keeps for itself."""
 ANSWERED_PART = 100
 """One UC in this many answers a request."""
 LIMIT_S = 60.0
@@ -44,7 +46,7 @@ SIZED_DEPLOYS = 200
 LEAST_FOR_SIZES = 1024
 """MiB of a node in which one context may own the larger of the sizes."""
 GUESSED_FRAMES = 100
-"""What one UC may take at most, when the next wave's size is chosen."""
+"""What one UC may take at most, when it is chosen how many are begun before all must be idle."""
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, steps done, and steps in all."""
@@ -140,7 +142,7 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Density:
         await _deploy_by_size(node, life.base, record, report)
         snapshot = await _function_snapshot(node, life.base, NOP.function())
         record.free_before = await _settled(node)
-        contexts = await _fill(node, snapshot, plan.most, record, report)
+        contexts = await fill(node, snapshot, plan.most, record, report)
         record.save(folder)
         chosen = random.Random(plan.seed).sample(
             contexts, min(len(contexts), max(1, len(contexts) // ANSWERED_PART))
@@ -190,30 +192,35 @@ async def _function_snapshot(node: UcNode, base: int, function: Function) -> int
     return captured.snapshot
 
 
-async def _fill(
+async def fill(
     node: UcNode, snapshot: int, most: int, record: Density, report: Report
 ) -> list[int]:
+    """Deploy UCs until `most` are there or only the spare memory is left, and all are idle."""
     contexts: list[int] = []
     total = node.hardware.memory // PAGE_SIZE
-    spare = total // SPARE_PART
+    spare = max(total // SPARE_PART, LEAST_SPARE)
     free = record.free_before
     started = time.monotonic()
     while not record.stopped_by:
-        # The last waves are small, so that no UC takes what the requests need that follow.
-        room = max(1, (free - spare) // GUESSED_FRAMES)
-        left = most - len(contexts) if most else room
-        refusals = await _wave(node, snapshot, min(STEP, room, left), contexts, record)
-        last = bool(refusals) or len(contexts) == most or room < 4 * STEP
-        free = await (_settled(node) if last else node.free_frames())
-        record.points.append(Point(len(contexts), time.monotonic() - started, free))
-        report("creating contexts", total - free, total)
+        # A UC is deployed long before it has taken its frames, so what is free while some start
+        # says nothing: as many are begun as surely fit, and then all of them must be idle.
+        fit = max(1, (free - spare) // GUESSED_FRAMES)
+        fit = min(fit, most - len(contexts)) if most else fit
+        refusals: list[str] = []
+        while fit and not refusals:
+            wave = min(STEP, fit)
+            fit -= wave
+            refusals = await _wave(node, snapshot, wave, contexts, record)
+            free = await (node.free_frames() if fit and not refusals else _settled(node))
+            record.points.append(Point(len(contexts), time.monotonic() - started, free))
+            report("creating contexts", total - free, total)
         if refusals:
             record.stopped_by = refusals[0]
         elif free <= spare:
-            record.stopped_by = f"1/{SPARE_PART} of the memory left, kept for requests"
+            record.stopped_by = f"{spare} frames left, kept for requests"
         elif len(contexts) == most:
             record.stopped_by = "as many as asked for"
-    record.free_after = await _settled(node)
+    record.free_after = free
     return contexts
 
 

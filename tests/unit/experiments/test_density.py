@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pathlib
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
-from experiments import density_report
+from experiments import density, density_report
 from experiments.density import Density, Point
 from experiments.plots import density as density_plot
+from orchestrator.machines.accelerator import Accelerator
+from orchestrator.machines.command_line import MIB, Hardware
+from orchestrator.uc.node import UcNode
+
+TCG = Accelerator("tcg", "max", "TCG, for tests.", {})
 
 
 @pytest.fixture
@@ -69,3 +75,42 @@ def test_record_survives_the_disk(record: Density, tmp_path: pathlib.Path) -> No
 def test_plot_is_drawn(record: Density, tmp_path: pathlib.Path) -> None:
     for path in density_plot.draw(record, tmp_path):
         assert path.stat().st_size > 1000
+
+
+class LateNode:
+    """Deploys at once, but of the UCs begun only a few take their frames between two looks."""
+
+    FRAMES = 76
+    QUICK = 100
+
+    def __init__(self, memory: int) -> None:
+        self.hardware = Hardware(TCG, memory_mib=memory // MIB)
+        self.free = memory // 4096
+        self.deployed = self.idle = 0
+
+    async def deploy(self, snapshot: int) -> tuple[int, int]:
+        self.deployed += 1
+        return self.deployed, 20_000
+
+    async def free_frames(self) -> int:
+        started = min(self.QUICK, self.deployed - self.idle)
+        self.idle += started
+        self.free -= started * self.FRAMES
+        return self.free
+
+
+@pytest.mark.parametrize(("mib", "most"), [(128, 0), (1024, 0), (1024, 300)])
+async def test_memory_is_left_though_contexts_take_theirs_late(
+    record: Density, monkeypatch: pytest.MonkeyPatch, mib: int, most: int
+) -> None:
+    monkeypatch.setattr(density, "SETTLED_S", 0)
+    node = LateNode(mib * MIB)
+    empty = replace(record, points=[], stopped_by="", free_before=node.free)
+    contexts = await density.fill(cast(UcNode, node), 1, most, empty, lambda what, done, all: None)
+    spare = max(mib * MIB // 4096 // density.SPARE_PART, density.LEAST_SPARE)
+    assert node.idle == node.deployed == len(contexts) == empty.contexts
+    assert empty.free_after == node.free
+    if most:
+        assert (len(contexts), empty.stopped_by) == (most, "as many as asked for")
+    else:
+        assert spare - node.FRAMES <= node.free <= spare
