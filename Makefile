@@ -48,7 +48,7 @@ test: lint test-host test-micro test-python ## Run every test: lint, C++ and Rus
 	@echo 'make test: lint, C++, Rust and Python tests all passed'
 
 test-python: image micro ## Run all that pytest runs: unit, bootable images, integration with real QEMU, faults
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-unit: setup ## Run the Python tests that need no QEMU and no image (seconds)
 	@$(BIN)/pytest tests/unit

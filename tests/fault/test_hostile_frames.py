@@ -31,9 +31,7 @@ from orchestrator.vm.instance import Instance
 from orchestrator.wire import MAGIC, MAX_PAYLOAD, SNAPSHOT, Decoder, Frame, MessageType
 from snapshot_store import SeussError
 
-FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LIMIT_S = 5.0
 HANGS_S = 20.0
 HELLO = Function("hello", "source", b"def main(args): return args")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import Phase, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
@@ -139,9 +139,7 @@ def test_answers_are_those_of_a_run_without_snapshots(
         @given(arguments)
         @limits(
             max_examples=count,
-            deadline=None,
             phases=[Phase.generate],
-            suppress_health_check=[HealthCheck.too_slow],
         )
         def same(args: dict[str, Any]) -> None:
             for _ in range(2):

@@ -115,7 +115,10 @@ def node(
             yield Node(loop, settings, dispatcher)
         finally:
             loop.run(dispatcher.__aexit__(None, None, None))
-    assert holdings() == before
+    descriptors, *others = holdings()
+    # pytest-asyncio may close the loop of a test in another file while this one runs.
+    assert descriptors <= before[0]
+    assert tuple(others) == before[1:]
 
 
 def test_every_path_gives_the_same_answer(node: Node) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pathlib
+import re
 import tempfile
 from collections.abc import AsyncIterator
 
@@ -28,12 +30,16 @@ def main(args):
 
 
 def processes() -> set[str]:
-    """Command lines of what peers run, by process."""
+    """Command lines of what peers run, by process; not those of tests that run beside this one."""
     found = set()
+    here = os.environ.get("PYTEST_XDIST_WORKER", "").encode()
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes()
+            starter = re.search(rb"PYTEST_XDIST_WORKER=(\w+)", (folder / "environ").read_bytes())
         except OSError:
+            continue
+        if starter is not None and starter[1] != here:
             continue
         if (
             b"caller.py" in words
@@ -51,9 +57,10 @@ def folders() -> set[pathlib.Path]:
     return {each for place in places for each in place.glob("seuss-peer-*")}
 
 
-def mounts() -> str:
-    """All mounts of this process."""
-    return pathlib.Path("/proc/self/mountinfo").read_text()
+def mounts() -> set[str]:
+    """Mounts of peers that this process sees."""
+    lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    return {line for line in lines if "seuss-peer-" in line}
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -75,6 +82,11 @@ async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
     assert not processes() - running
     assert mounts() == mounted
     assert own
+    # Among them may be one of another peer that began at the same time, and ends soon.
+    for _ in range(1500):
+        if not own & folders():
+            break
+        await asyncio.sleep(0.02)
     assert not own & folders()
     assert not [group for each in own for group in cgroups(each.name)]
 

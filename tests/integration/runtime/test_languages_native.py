@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import Phase, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
@@ -85,9 +85,7 @@ def test_two_languages_give_equal_json() -> None:
         @given(st.dictionaries(TEXTS, VALUES, max_size=5))
         @limits(
             max_examples=INPUTS,
-            deadline=None,
             phases=[Phase.generate],
-            suppress_health_check=[HealthCheck.too_slow],
         )
         def equal(args: dict[str, Any]) -> None:
             assert python.invoke(args).json() == javascript.invoke(args).json()

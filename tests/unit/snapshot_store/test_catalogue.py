@@ -39,7 +39,7 @@ def answers(root: Path) -> list[object]:
         ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_spoilt_catalogue_changes_no_answer(filled: Path, data: st.DataObject) -> None:
     catalogue, good = filled / "catalogue.sqlite", (filled / "good").read_bytes()

@@ -66,7 +66,7 @@ def test_what_is_committed_is_opened(store: SnapshotStore) -> None:
     assert manifest.stored_bytes == 5 * 16 + 3 * 4096 + len(draft.state)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.dictionaries(st.integers(0, 79), st.integers(0, 6)), st.binary(max_size=100))
 def test_any_pages_survive_the_disk(
     tmp_path_factory: pytest.TempPathFactory, contents: dict[int, int], state: bytes

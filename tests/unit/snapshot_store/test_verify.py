@@ -32,7 +32,7 @@ def overwrite(path: Path, raw: bytes | bytearray) -> None:
     path.write_bytes(raw)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(FILES), st.floats(0, 1, exclude_max=True), st.booleans())
 def test_any_flipped_bit_is_found(
     grown: tuple[SnapshotStore, Snapshot], file: str, place: float, in_parent: bool
@@ -53,7 +53,7 @@ def test_any_flipped_bit_is_found(
     assert store.verify(child.id).ok
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(FILES), st.floats(0, 1, exclude_max=True), st.binary(max_size=3))
 def test_any_other_length_is_found(
     grown: tuple[SnapshotStore, Snapshot], file: str, part: float, more: bytes

@@ -272,7 +272,7 @@ FRAMES = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FRAMES, max_size=30), st.data())
 def test_whatever_a_guest_says_every_request_ends(frames: list[Frame], data: st.DataObject) -> None:
     stream = b"".join(frame.encode() for frame in frames)

@@ -94,7 +94,7 @@ def layouts(draw: st.DrawFn) -> tuple[tuple[Block, ...], list[list[Record]]]:
 
 
 @given(layouts(), st.lists(st.integers(0, 1 << 20), max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_reads_what_a_plain_writer_wrote(
     layout: tuple[tuple[Block, ...], list[list[Record]]], cuts: list[int]
 ) -> None:
@@ -111,7 +111,7 @@ def test_reads_what_a_plain_writer_wrote(
 
 
 @given(layouts(), st.lists(st.integers(0, 1 << 20), max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_reads_what_it_wrote(
     layout: tuple[tuple[Block, ...], list[list[Record]]], cuts: list[int]
 ) -> None:
@@ -249,7 +249,6 @@ def test_hostile_streams_end_in_an_error_or_in_pages() -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_noise_never_gets_past_the_errors(noise: bytes) -> None:
     for stream in (noise, PREAMBLE + noise, encode_head(PREAMBLE, laid_out([2])) + noise):
         decoder = StreamDecoder(MAX_RAM)
