@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from experiments import arguments as arguments_experiment
-from experiments import comparison, run_report
+from experiments import comparison, crowds, run_report
 from experiments import cores as cores_experiment
 from experiments import density as density_experiment
 from experiments import dirty_tracking as dirty_experiment
@@ -104,15 +104,29 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
     metavar="N",
     help="Stop after N contexts.",
 )
+@click.option(
+    "--scale",
+    type=click.Choice(list(crowds.SIZES)),
+    default="default",
+    show_default=True,
+    envvar="SCALE",
+    help="How many instances of other systems.",
+)
 @_out_option
 @click.option("--seed", type=int, help="Seed of the choice of contexts.  [default: a random one]")
 @settings_options
-def density(most: int, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+def density(
+    most: int, scale: str, out: pathlib.Path | None, seed: int | None, settings: Settings
+) -> None:
     """Idle contexts of NOP that one node holds; needs --isolation uc. --memory sets its size.
+
+    Beside them, memory and creation of others' idle instances: a machine each, Linux processes,
+    forks of a zygote, containers, Linux microVMs (`make peers` installs what these need). One that
+    cannot run here is a row with the reason.
 
     \b
     Writes into the folder:
-      density.json  memory and time while the node fills, guest time of each deploy
+      density.json  memory and time while the node fills, guest time of each deploy, the others
       density.csv   memory and time as rows
       density.png, density.pdf
       density.md    the promises with verdicts, our figures beside the paper's
@@ -122,7 +136,7 @@ def density(most: int, out: pathlib.Path | None, seed: int | None, settings: Set
             "only contexts are counted here; give --isolation uc", param_hint="--isolation"
         )
     folder = _results_folder(out, DENSITY)
-    plan = density_experiment.Plan(settings, most, _seed(seed))
+    plan = density_experiment.Plan(settings, most, _seed(seed), crowds.SIZES[scale])
     click.echo(f"density: a node of {settings.memory_mib} MiB, results go to {folder}", err=True)
     record = progress.run(density_experiment.run(plan, folder, _Bars("density")))
     _write_results(DENSITY, record, folder)

@@ -1,7 +1,7 @@
 """The density experiment: idle contexts of one function until a node's memory is used.
 
 Answers SEUSS's Table 3 (cache density and creation rate). Contexts (UCs) are deployed from NOP's
-function snapshot; then a random 1 % of them must answer.
+function snapshot; then a random 1 % of them must answer. Crowds of other systems' instances follow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from experiments import environment
+from experiments import crowds, environment
+from experiments.crowds import Crowd
+from experiments.peers.peer import page_tables, proportional_set
 from experiments.recording import write_whole
 from experiments.workloads import NOP
 from orchestrator.errors import CaptureError
@@ -59,6 +61,8 @@ class Plan:
     settings: Settings
     most: int
     seed: int
+    others: crowds.Sizes
+    """Instances of other systems."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,12 @@ class Density:
     wrong: list[str] = field(default_factory=list)
     free_end: int = 0
     """Free frames when those had answered."""
+    node_bytes: int = 0
+    """What the host keeps for the node with all UCs idle: QEMU's PSS and page tables."""
+    crowds: list[Crowd] = field(default_factory=list)
+    """Other systems' instances."""
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """Systems that cannot run here, with the reason."""
 
     @property
     def contexts(self) -> int:
@@ -111,6 +121,15 @@ class Density:
         """UCs created per second, until they all were idle."""
         return self.contexts / self.points[-1].seconds if self.contexts else None
 
+    @property
+    def per_gib(self) -> float | None:
+        """Idle UCs per GiB of the host's memory, all of the node counted."""
+        return self.contexts * 2**30 / self.node_bytes if self.node_bytes else None
+
+    def crowd(self, system: str) -> Crowd | None:
+        """Return another system's instances, if there were any."""
+        return next((each for each in self.crowds if each.system == system), None)
+
     def save(self, folder: pathlib.Path) -> None:
         """Write density.json and density.csv."""
         record = {"experiment": "density", "format": FORMAT} | asdict(self)
@@ -126,12 +145,14 @@ class Density:
         if record.pop("experiment", None) != "density" or record.pop("format", None) != FORMAT:
             raise ValueError(f"this is no record of the density experiment in format {FORMAT}")
         record["points"] = [Point(**point) for point in record["points"]]
+        record["crowds"] = [Crowd(**crowd) for crowd in record.get("crowds", [])]
         return cls(**record)
 
 
 async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Density:
     """Fill a node, have some UCs answer, and return the record, saved in `folder`.
 
+    Then create the others' instances; a system that cannot run here is recorded with the reason.
     Raises SeussError when the node cannot be started or ends.
     """
     facts = await environment.collect(plan.settings)
@@ -143,6 +164,8 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Density:
         snapshot = await _function_snapshot(node, life.base, NOP.function())
         record.free_before = await _settled(node)
         contexts = await fill(node, snapshot, plan.most, record, report)
+        pid = node.machine.pid
+        record.node_bytes = await asyncio.to_thread(proportional_set, pid) + page_tables(pid)
         record.save(folder)
         chosen = random.Random(plan.seed).sample(
             contexts, min(len(contexts), max(1, len(contexts) // ANSWERED_PART))
@@ -157,6 +180,15 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Density:
                 record.wrong.append(f"context {context}: {reply.answer}")
         record.free_end = await node.free_frames()
     record.save(folder)
+    accelerator = record.environment["accelerator"]
+    gathering = crowds.gather(plan.settings, plan.others, accelerator, folder, report)
+    async for system, found in gathering:
+        if isinstance(found, Crowd):
+            record.crowds.append(found)
+            record.wrong += found.wrong
+        else:
+            record.unavailable[system] = found
+        record.save(folder)
     return record
 
 

@@ -23,9 +23,10 @@ def of_latency(record: Recording) -> Series:
 
 
 def of_density(record: Density) -> Series:
-    """Return the deploys' guest times."""
+    """Return the deploys' guest times, and the others' starts."""
     sized = {f"deploy, {size} MB (ns)": times for size, times in record.sized.items()}
-    return {"deploy (ns)": record.deploy_ns, **sized}
+    starts = {f"start, {each.system} (ms)": each.start_ms for each in record.crowds}
+    return {"deploy (ns)": record.deploy_ns, **sized, **starts}
 
 
 def of_dirty_tracking(record: DirtyTracking) -> Series:

@@ -19,6 +19,7 @@ from typing import Any, Self
 from experiments import (
     arguments,
     cores,
+    crowds,
     density,
     dirty_tracking,
     environment,
@@ -120,8 +121,9 @@ async def _latency(order: Order) -> object:
 
 
 async def _density(order: Order) -> object:
-    memory = order.scale.of(512, 1024, 4096)
-    plan = density.Plan(replace(order.node, memory_mib=memory), 0, order.seed)
+    memory = order.scale.of(1024, 2048, 4096)
+    others = crowds.SIZES[order.scale.value]
+    plan = density.Plan(replace(order.node, memory_mib=memory), 0, order.seed, others)
     return await density.run(plan, order.folder, order.report)
 
 

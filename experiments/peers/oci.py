@@ -100,6 +100,9 @@ class OciRuntime(Peer):
         """Delete a container with its overlay."""
         await self._script(_REMOVE, "end", self._folder / "boxes" / name, name)
 
+    def kernel_memory(self) -> int:
+        return kernel_charge(self._folder.name)
+
     async def _script(self, script: str, what: str, box: pathlib.Path, *rest: str) -> None:
         words = (self.runtime, str(self._folder / "state"), str(box), *rest)
         await command(
@@ -150,6 +153,18 @@ class _Container(Instance):
 def cgroups(name: str) -> list[pathlib.Path]:
     """Return the control groups called `name`, one for each hierarchy."""
     return [each for each in (*_CGROUPS.glob(f"*/{name}"), _CGROUPS / name) if each.is_dir()]
+
+
+def kernel_charge(name: str) -> int:
+    """Return the bytes of kernel memory charged to the control groups called `name`."""
+    for group in cgroups(name):
+        old, new = group / "memory.kmem.usage_in_bytes", group / "memory.stat"
+        if old.exists():
+            return int(old.read_text())
+        if new.exists():
+            stat = dict(line.split() for line in new.read_text().splitlines())
+            return int(stat.get("kernel", 0))
+    return 0
 
 
 async def remove_cgroup(name: str) -> None:

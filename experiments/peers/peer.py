@@ -124,6 +124,13 @@ class Peer(abc.ABC):
         self._instances.add(instance)
         return instance
 
+    def kernel_memory(self) -> int:
+        """Return what the host's kernel is known to keep for the instances, in bytes.
+
+        Here their page tables; where they have control groups, all that is charged to these.
+        """
+        return sum(page_tables(pid) for each in self._instances for pid in each.pids)
+
     async def end(self, instance: Instance) -> None:
         """Close an instance that `start` gave."""
         self._instances.discard(instance)
@@ -140,10 +147,19 @@ class Peer(abc.ABC):
 
 def proportional_set(pid: int, proc: pathlib.Path = pathlib.Path("/proc")) -> int:
     """Return a process's PSS in bytes; 0 when it is gone."""
+    return _bytes_of("Pss", proc / str(pid) / "smaps_rollup")
+
+
+def page_tables(pid: int, proc: pathlib.Path = pathlib.Path("/proc")) -> int:
+    """Return the bytes of a process's page tables; 0 when it is gone."""
+    return _bytes_of("VmPTE", proc / str(pid) / "status")
+
+
+def _bytes_of(wanted: str, place: pathlib.Path) -> int:
     with contextlib.suppress(OSError):
-        for line in (proc / str(pid) / "smaps_rollup").read_text().splitlines():
+        for line in place.read_text().splitlines():
             name, _, rest = line.partition(":")
-            if name == "Pss":
+            if name == wanted:
                 return int(rest.split()[0]) * 1024
     return 0
 

@@ -11,7 +11,7 @@ import tempfile
 
 from experiments.peers import rootfs
 from experiments.peers.meeting import Meeting, arrival
-from experiments.peers.oci import MEMORY_LIMIT, remove_cgroup
+from experiments.peers.oci import MEMORY_LIMIT, kernel_charge, remove_cgroup
 from experiments.peers.peer import Channel, Instance, Peer, command
 from experiments.peers.private_mounts import PrivateMounts
 
@@ -52,6 +52,9 @@ class Podman(Peer):
         await self.run("import", str(archive), IMAGE)
         archive.unlink()
         await self.end(await self.start())
+
+    def kernel_memory(self) -> int:
+        return kernel_charge(self._folder.name)
 
     async def run(self, *words: str) -> str:
         """Run podman and return what it printed. Raises PeerError."""

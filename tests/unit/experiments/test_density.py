@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from experiments import density, density_report
+from experiments.crowds import Crowd
 from experiments.density import Density, Point
 from experiments.plots import density as density_plot
 from orchestrator.machines.accelerator import Accelerator
@@ -34,6 +35,12 @@ def record() -> Density:
         asked=10,
         right=10,
         free_end=19_800,
+        node_bytes=256 * MIB,
+        crowds=[
+            Crowd("process", 2, 2.0, [30.0, 50.0, 40.0, 60.0], 15 * MIB, MIB, []),
+            Crowd("podman", 2, 1.0, [300.0, 500.0], 18 * MIB, 2 * MIB, []),
+        ],
+        unavailable={"crun": "There is no crun."},
     )
 
 
@@ -44,18 +51,25 @@ def test_figures_follow_from_the_points(record: Density) -> None:
 
 
 def test_verdicts(record: Density) -> None:
-    assert [item.passed for item in density_report.check(record)] == [True] * 4
+    assert [item.passed for item in density_report.check(record)] == [True] * 6 + [None]
     bad = replace(
-        record, free_after=-1000, right=9, deploy_ns=[200_000], sized={"2": [1], "200": [2]}
+        record,
+        free_after=-1000,
+        right=9,
+        deploy_ns=[200_000],
+        sized={"2": [1], "200": [2]},
+        node_bytes=1024 * MIB,
     )
-    assert [item.passed for item in density_report.check(bad)] == [False] * 4
-    missing = replace(record, points=[], deploy_ns=[], asked=0, sized={})
-    assert [item.passed for item in density_report.check(missing)] == [None] * 4
+    assert [item.passed for item in density_report.check(bad)] == [False] * 6 + [None]
+    missing = replace(record, points=[], deploy_ns=[], asked=0, sized={}, node_bytes=0)
+    assert [item.passed for item in density_report.check(missing)] == [None] * 7
 
 
 def test_report_puts_the_papers_figures_beside(record: Density) -> None:
     text = density_report.render(record)
-    assert "| creation rate, SEUSS UC | 250 instances/s | 128.6 instances/s | 1.94 |" in text
+    assert "| creation rate, SEUSS UC | 250 instances/s | 128.6 instances/s | 1 | 1 |" in text
+    assert "| cache density, Linux process | 256 per GiB | 4200 instances | 15.6 | 12.9 |" in text
+    assert "does not run here: There is no crun." in text
     assert "| frames more after a first request | 20.0 |" in text
     assert "FAIL" not in text and "What did not work" not in text
     broken = density_report.render(replace(record, right=9, wrong=["context 7: fault"]))
