@@ -24,6 +24,8 @@
   X(_queue)                                                                    \
   X(_seuss_channel)                                                            \
   X(_seuss_heap)                                                               \
+  X(_seuss_openssl)                                                            \
+  X(_ssl)                                                                      \
   X(_typing)                                                                   \
   X(_zoneinfo)                                                                 \
   X(audioop)                                                                   \

@@ -30,8 +30,7 @@ def test_every_module_inside_can_be_imported(runner: NativeRunner) -> None:
     wanted |= {"email.mime.text", "zoneinfo", "concurrent.futures.thread", "encodings.cp1252"}
     assert wanted <= set(result["names"])
     assert len(result["names"]) > 500
-    # TLS is not in yet; its Python half says so when it is imported.
-    assert result["failed"] == {"ssl": """ModuleNotFoundError("No module named '_ssl'")"""}
+    assert result["failed"] == {}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +45,7 @@ def test_every_module_inside_can_be_imported(runner: NativeRunner) -> None:
         "_lsprof",
         "_lzma",
         "_queue",
+        "_ssl",
         "_typing",
         "_zoneinfo",
         "mmap",
