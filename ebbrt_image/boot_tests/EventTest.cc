@@ -1,5 +1,6 @@
 #include "Support.h"
 #include "lib/Vector.h"
+#include "mm/PageAllocator.h"
 
 using namespace ebbrt;
 
@@ -139,17 +140,94 @@ void StacksAreReused() {
     kassert(done == kEvents);
   };
   block_some();
-  auto stacks = event_manager->stacks();
+  auto stacks = StackPool::Count();
   kassert(stacks >= 11);
   for (int i = 0; i < 20; ++i)
     block_some();
-  kassert(event_manager->stacks() == stacks);
+  kassert(StackPool::Count() == stacks);
   // Events that end need no stack at all.
   for (unsigned i = 0; i < kRounds; ++i) {
     event_manager->Spawn([] {});
     event_manager->Yield();
   }
-  kassert(event_manager->stacks() == stacks);
+  kassert(StackPool::Count() == stacks);
+}
+
+// So many events block at the same time on this core, each deep in its stack.
+void BlockMany(unsigned events) {
+  Vector<EventContext*> blocked;
+  unsigned whole = 0;
+  for (unsigned i = 0; i < events; ++i)
+    event_manager->Spawn([&] {
+      EventContext context;
+      blocked.PushBack(&context);
+      whole += KeepsRegisters(i + 1, context);
+    });
+  while (blocked.size() < events)
+    event_manager->Yield();
+  for (size_t i = 0; i < events; ++i)
+    EventManager::ActivateContext(*blocked[i]);
+  while (whole < events)
+    event_manager->Yield();
+}
+
+constexpr unsigned kManyEvents = 300;
+constexpr size_t kStackFrames = kEventStackSize / kPageSize;
+// What all cores may keep: the pool, what each core has free, and what it runs
+// and blocks on.
+size_t MostStacks() {
+  return StackPool::kKept + StackPool::kBatch + cpu::Count() * 11;
+}
+
+// Flushing is the other cores' work too.
+void AwaitFewStacks() {
+  while (StackPool::Count() > MostStacks())
+    event_manager->Yield();
+}
+
+void StacksAreGivenBack() {
+  BlockMany(kManyEvents);  // page tables for so many stay
+  AwaitFewStacks();
+  auto frames = PageAllocator::FreeFrames();
+  auto stacks = StackPool::Count();
+  for (unsigned round = 0; round < 5; ++round)
+    BlockMany(kManyEvents);
+  AwaitFewStacks();
+  auto expected = frames + (stacks - StackPool::Count()) * kStackFrames;
+  kbugon(PageAllocator::FreeFrames() + cpu::Count() < expected,
+         "%lu frames free, %lu expected", PageAllocator::FreeFrames(),
+         expected);
+}
+
+void StacksServeAllCores() {
+  constexpr unsigned kEvents = 40;
+  BlockMany(kManyEvents);
+  AwaitFewStacks();
+  auto stacks = StackPool::Count();
+  for (unsigned core = 0; core < cpu::Count(); ++core)
+    test::RunOn(core, [] { BlockMany(kEvents); });
+  kbugon(StackPool::Count() > stacks, "%lu stacks, before %lu",
+         StackPool::Count(), stacks);
+}
+
+// Cores write to each other's stacks while those come and go.
+void StacksChangeHands() {
+  test::RunOnAll([](unsigned core) {
+    for (unsigned round = 0; round < 4; ++round) {
+      unsigned whole = 0;
+      for (unsigned i = 0; i < kManyEvents / 2; ++i)
+        event_manager->Spawn([&whole, core, i] {
+          auto answer = ~0u;
+          auto other = (core + 1) % cpu::Count();
+          EventManager::CallRemote([&answer, i] { answer = i; }, other);
+          kbugon(answer != i, "%u instead of %u", answer, i);
+          ++whole;
+        });
+      while (whole < kManyEvents / 2)
+        event_manager->Yield();
+    }
+  });
+  AwaitFewStacks();
 }
 
 void WaitQueueWakesInOrder() {
@@ -265,6 +343,9 @@ void AppMain() {
   test::Case("save and activate", BlockedEventsResumeWhole);
   test::Case("exit", ExitEndsTheEvent);
   test::Case("stacks", StacksAreReused);
+  test::Case("stacks go back", StacksAreGivenBack);
+  test::Case("stacks of all cores", StacksServeAllCores);
+  test::Case("stacks change hands", StacksChangeHands);
   test::Case("wait queue", WaitQueueWakesInOrder);
   test::Case("deadlines", WaitQueueKeepsDeadlines);
   test::Case("remote", RemoteEventsRunThere);

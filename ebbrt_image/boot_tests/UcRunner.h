@@ -117,13 +117,10 @@ inline void ExpectStatus(const Outcome& outcome, int status) {
   Expect(outcome, EndKind::kExit, message);
 }
 
-// Frames that are free, or were made event stacks, which are kept for reuse.
+// Frames that are free, or were made event stacks, of which some are kept.
 inline size_t SpareFrames() {
-  size_t stacks = 0;
-  RunOnAll([&stacks](unsigned) {
-    __atomic_add_fetch(&stacks, event_manager->stacks(), __ATOMIC_RELAXED);
-  });
-  return PageAllocator::FreeFrames() + stacks * (kEventStackSize / kPageSize);
+  return PageAllocator::FreeFrames() +
+         StackPool::Count() * (kEventStackSize / kPageSize);
 }
 
 // Every frame that `use` takes must be back after it. The first times may fill

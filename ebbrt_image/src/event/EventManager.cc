@@ -4,7 +4,6 @@
 #include "arch/Cpu.h"
 #include "arch/Idt.h"
 #include "lib/Assert.h"
-#include "mm/VMem.h"
 
 extern "C" {
 bool SaveRegisters(uint64_t* registers) __attribute__((returns_twice));
@@ -63,9 +62,13 @@ void ebbrt::EventManager::Spawn(MovableFunction<void()> function) {
 
 void ebbrt::EventManager::SpawnRemote(MovableFunction<void()> function,
                                       unsigned core) {
+  QueueRemote(*new FunctionTask(std::move(function)), core);
+}
+
+void ebbrt::EventManager::QueueRemote(Task& task, unsigned core) {
   auto* manager = root.rep(core);
   kbugon(!manager, "core %u runs no events", core);
-  manager->take_from_other_core(*new FunctionTask(std::move(function)), core);
+  manager->take_from_other_core(task, core);
 }
 
 void ebbrt::EventManager::SaveContext(EventContext& context) {
@@ -145,16 +148,20 @@ void ebbrt::EventManager::take_remote() {
 }
 
 uint64_t ebbrt::EventManager::allocate_stack() {
-  if (!free_stacks_) {
-    ++stacks_;
-    return vmem::AllocateStack(kEventStackSize / kPageSize);
-  }
+  return free_stacks_ ? pop_free_stack() : StackPool::Take();
+}
+
+uint64_t ebbrt::EventManager::pop_free_stack() {
   auto stack = free_stacks_;
   free_stacks_ = *reinterpret_cast<uint64_t*>(stack);
+  --free_stack_count_;
   return stack;
 }
 
 void ebbrt::EventManager::free_stack(uint64_t stack) {
+  if (free_stack_count_ == kKeptStacks)
+    StackPool::Put(pop_free_stack());
   *reinterpret_cast<uint64_t*>(stack) = free_stacks_;
   free_stacks_ = stack;
+  ++free_stack_count_;
 }

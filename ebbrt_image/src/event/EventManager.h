@@ -16,12 +16,11 @@
 #include "ebb/MulticoreEbb.h"
 #include "ebb/StaticIds.h"
 #include "event/MovableFunction.h"
+#include "event/StackPool.h"
 #include "lib/IntrusiveList.h"
-#include "mm/Pfn.h"
 
 namespace ebbrt {
 
-constexpr size_t kEventStackSize = 4 * kPageSize;
 // At the top of each stack: the registers of ring 3, if the event is a UC's
 // thread. What runs the event lies below.
 constexpr size_t kUserFrameSize = sizeof(TrapFrame);
@@ -67,6 +66,9 @@ class EventManager : public MulticoreEbb<EventManager> {
   // Queues an event on another core and wakes it.
   static void SpawnRemote(MovableFunction<void()> function, unsigned core);
 
+  // Queues work on another core and wakes it; nothing is allocated.
+  static void QueueRemote(Task& task, unsigned core);
+
   // Runs function() as an event of another core and blocks until it is done.
   template <class F> static void CallRemote(F function, unsigned core) {
     EventContext context;
@@ -98,12 +100,12 @@ class EventManager : public MulticoreEbb<EventManager> {
   bool yielded() const { return !yielded_.empty(); }
   uint64_t current_stack_top() const { return stack_ + kEventStackSize; }
 
-  // Stacks of this core: running, blocked and kept for reuse.
-  size_t stacks() const { return stacks_; }
-
  private:
   friend class EventContext;
   class FunctionTask;
+
+  // Free stacks that a core keeps for itself.
+  static constexpr size_t kKeptStacks = 8;
 
   // The rep of this core.
   static EventManager* Rep();
@@ -116,6 +118,8 @@ class EventManager : public MulticoreEbb<EventManager> {
   void take_from_other_core(Task& task, unsigned core);
   void take_remote();
   uint64_t allocate_stack();
+  uint64_t pop_free_stack();
+  // The running event may still stand on it until it jumps to another.
   void free_stack(uint64_t stack);
 
   IntrusiveList<Task> queue_;
@@ -123,8 +127,9 @@ class EventManager : public MulticoreEbb<EventManager> {
   SpinLock remote_lock_;
   IntrusiveList<Task> remote_queue_;
   uint64_t stack_ = 0;
+  // Each holds the address of the next.
   uint64_t free_stacks_ = 0;
-  size_t stacks_ = 0;
+  size_t free_stack_count_ = 0;
 };
 
 constexpr auto event_manager = EbbRef<EventManager>(kEventManagerId);

@@ -39,6 +39,9 @@ ebbrt::Pfn kernel_root;
 uint64_t next_region = ebbrt::vmem::kRegionsStart;
 Region regions[kMaxRegions];
 unsigned region_count;
+// By size: a place in which a stack was, or 0. Its first entry maps nothing and
+// holds the distance of the next such place from the start of the regions.
+uint64_t stack_places[ebbrt::vmem::kMaxStackPages + 1];
 
 Entry* TableOf(uint64_t address, unsigned leaf_level) {
   auto* table = ebbrt::ToPointer<Entry>(kernel_root);
@@ -55,6 +58,27 @@ void MapAt(uint64_t address, ebbrt::Pfn pfn, uint64_t flags, unsigned level) {
   auto& entry = TableOf(address, level)[ebbrt::TableIndex(address, level)];
   kassert(!entry.present());
   entry = Entry(pfn, flags | (level > 1 ? Entry::kLarge : 0));
+}
+
+Entry& LeafOf(uint64_t address) {
+  return TableOf(address, 1)[ebbrt::TableIndex(address, 1)];
+}
+
+// The caller holds the lock.
+uint64_t TakeStackPlace(size_t pages) {
+  kassert(pages <= ebbrt::vmem::kMaxStackPages);
+  auto& place = stack_places[pages];
+  auto start = place;
+  if (!start) {
+    start = next_region + ebbrt::kPageSize;
+    next_region = start + pages * ebbrt::kPageSize;
+    return start;
+  }
+  auto& link = LeafOf(start);
+  auto distance = link.pfn().address();
+  place = distance ? ebbrt::vmem::kRegionsStart + distance : 0;
+  link = Entry();
+  return start;
 }
 
 void MapImage(const char* start, const char* end, uint64_t flags) {
@@ -122,11 +146,30 @@ uint64_t ebbrt::vmem::Allocate(size_t pages, FaultHandler* handler) {
 
 uint64_t ebbrt::vmem::AllocateStack(size_t pages) {
   LockGuard guard(lock);
-  auto start = next_region + kPageSize;
-  next_region = start + pages * kPageSize;
+  auto start = TakeStackPlace(pages);
   for (size_t i = 0; i < pages; ++i)
     MapAt(start + i * kPageSize, PageAllocator::AllocateEarly(), kData, 1);
   return start;
+}
+
+void ebbrt::vmem::HideStack(uint64_t start, size_t pages) {
+  LockGuard guard(lock);
+  for (size_t i = 0; i < pages; ++i)
+    LeafOf(start + i * kPageSize).Clear(Entry::kPresent);
+}
+
+void ebbrt::vmem::FreeStack(uint64_t start, size_t pages) {
+  LockGuard guard(lock);
+  for (size_t i = 0; i < pages; ++i) {
+    auto& entry = LeafOf(start + i * kPageSize);
+    kassert(!entry.present());
+    frames::Release(entry.pfn());
+    entry = Entry();
+  }
+  auto& place = stack_places[pages];
+  if (place)
+    LeafOf(start) = Entry(Pfn::Down(place - kRegionsStart), 0);
+  place = start;
 }
 
 void ebbrt::vmem::Map(uint64_t address, Pfn pfn, uint64_t flags) {

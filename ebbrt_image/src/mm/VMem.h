@@ -42,7 +42,13 @@ void InitRoot(Pfn root);
 uint64_t Allocate(size_t pages, FaultHandler* handler);
 
 // Lowest address of a stack that is mapped and has an unmapped page below it.
+// At most kMaxStackPages.
+constexpr size_t kMaxStackPages = 4;
 uint64_t AllocateStack(size_t pages);
+// Gives a stack back in two steps: between them, every core that may have
+// touched it flushes its pages from the TLB.
+void HideStack(uint64_t start, size_t pages);
+void FreeStack(uint64_t start, size_t pages);
 
 void Map(uint64_t address, Pfn pfn, uint64_t flags);
 
