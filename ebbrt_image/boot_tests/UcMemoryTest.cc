@@ -58,6 +58,54 @@ void LimitEndsTheUc() {
   });
 }
 
+// Calls that write to page tables own them first: a table for each page here.
+void TablesAreWithinTheLimit() {
+  constexpr uint64_t kTables = 20;
+  constexpr uint64_t kSpan = uint64_t{2} << 20;
+  constexpr uint64_t kStart = 0x40000000;
+  constexpr uint64_t kEnd = kStart + kTables * kSpan;
+  constexpr Protection kReadOnly = {.read = true};
+  Region region;
+  region.start = kStart;
+  region.end = kEnd;
+  region.protection = {.read = true, .write = true};
+  using Fault = AddressSpace::Fault;
+  ReturnsAllFrames([&] {
+    AddressSpace parent(1000);
+    kassert(parent.MapFixed(region));
+    for (auto at = kStart; at < kEnd; at += kSpan)
+      kassert(parent.HandleFault(at, true, false) == Fault::kResolved);
+    auto image = parent.Capture();
+    AddressSpace child(kTables / 2, *image);
+    auto before = child.own_frames();
+    // All or nothing: no page may stay writable in a region that is not.
+    kassert(!child.Protect(kStart, kEnd, kReadOnly));
+    kassert(child.own_frames() == before);
+    kassert(child.HandleFault(kStart, true, false) == Fault::kResolved);
+    kassert(child.Protect(kStart, kStart + kSpan, kReadOnly));
+    kassert(child.HandleFault(kStart, true, false) == Fault::kNoAccess);
+    kassert(child.own_frames() <= kTables / 2);
+  });
+  ReturnsAllFrames([&] {
+    AddressSpace space(kTables);
+    auto page = region;
+    page.end = kStart + kPageSize;
+    kassert(space.MapFixed(page));
+    kassert(space.HandleFault(kStart, true, false) == Fault::kResolved);
+    auto at = kStart;
+    uint64_t moves = 0;
+    for (; moves < kTables; ++moves) {
+      auto to = (moves + 2) << 39;
+      if (!space.Move(at, kPageSize, to, kPageSize))
+        break;
+      at = to;
+    }
+    kprintf("  %lu moves, %lu frames\n", moves, space.own_frames());
+    kassert(moves > 0 && moves < kTables && space.own_frames() <= kTables);
+    kassert(space.HandleFault(at, true, false) == Fault::kResolved);
+  });
+}
+
 // Without a limit of its own, a UC gets what the kernel can spare.
 void NodeSurvivesGreed() {
   ReturnsAllFrames([] {
@@ -99,6 +147,7 @@ void AppMain() {
   test::Case("counters", FaultsAreCountedExactly);
   test::Case("calls", CallsDoWhatTheySay);
   test::Case("limit", LimitEndsTheUc);
+  test::Case("tables", TablesAreWithinTheLimit);
   test::Case("private", WritesArePrivate);
   test::Case("greed", NodeSurvivesGreed);
   test::Case("greed on all cores", GreedOnAllCores);

@@ -342,6 +342,28 @@ TEST_F(PageTableTreeTest, ChangeSeesPresentLeavesInOrder) {
   EXPECT_EQ(seen, std::vector<uint64_t>(pages, pages + 3));
 }
 
+TEST_F(PageTableTreeTest, WhatAChangeWillCopyIsKnownBefore) {
+  Space parent, child;
+  auto end = kBase + 6 * EntrySpan(2);
+  for (uint64_t i = 0; i < 6; ++i)
+    ASSERT_TRUE(parent.Write(kBase + i * EntrySpan(2), i + 1));
+  EXPECT_EQ(parent.tree().BorrowedTables(0, Tree::kUserEnd), 0u);
+  parent.tree().Share(child.tree());
+  auto expect = [&](size_t count, uint64_t from, uint64_t to) {
+    EXPECT_EQ(child.tree().BorrowedTables(from, to), count);
+    EXPECT_EQ(Cost([&] {
+                EXPECT_TRUE(
+                    child.tree().Change(from, to, [](uint64_t, Entry&) {}));
+              }),
+              count);
+  };
+  expect(2, 0, kBase);
+  expect(1, kBase, kBase + kPageSize);
+  expect(2, kBase + kPageSize, kBase + 2 * EntrySpan(2) + kPageSize);
+  expect(3, kBase, end);
+  expect(0, 0, Tree::kUserEnd);
+}
+
 TEST_F(PageTableTreeTest, OwnedLeavesAreThoseWrittenSinceSharing) {
   Space parent, child;
   for (uint64_t i = 0; i < 20; ++i)

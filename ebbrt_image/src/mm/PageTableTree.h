@@ -132,6 +132,11 @@ template <class Frames> class PageTableTree {
       drop(table[i], kRootLevel);
   }
 
+  // Tables that Change() of [start, end) would copy.
+  size_t BorrowedTables(uint64_t start, uint64_t end) const {
+    return borrowed_tables(pointer(root_), kRootLevel, 0, start, end, true);
+  }
+
   // Tables that only this tree reaches, the root included.
   size_t OwnedTables() const {
     return 1 + owned_tables(pointer(root_), kRootLevel);
@@ -318,6 +323,27 @@ template <class Frames> class PageTableTree {
     for (unsigned i = 0; i < entries(level); ++i)
       if (table[i].present() && Frames::References(table[i].pfn()) == 1)
         count += 1 + owned_tables(pointer(table[i].pfn()), level - 1);
+    return count;
+  }
+
+  // `owned`: this table is.
+  static size_t borrowed_tables(const Entry* table, unsigned level,
+                                uint64_t base, uint64_t start, uint64_t end,
+                                bool owned) {
+    if (level == 1)
+      return 0;
+    size_t count = 0;
+    auto span = EntrySpan(level);
+    for (auto i = first_index(level, base, start); i < entries(level); ++i) {
+      auto at = base + i * span;
+      if (at >= end)
+        break;
+      if (!table[i].present())
+        continue;
+      auto child = owned && Frames::References(table[i].pfn()) == 1;
+      count += !child + borrowed_tables(pointer(table[i].pfn()), level - 1, at,
+                                        start, end, child);
+    }
     return count;
   }
 

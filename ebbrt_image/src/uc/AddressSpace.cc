@@ -13,6 +13,15 @@ namespace {
 constexpr uint64_t kFaultAround = 16 * ebbrt::kPageSize;
 // More pages than this are flushed all at once.
 constexpr uint64_t kFlushAll = 32 * ebbrt::kPageSize;
+
+// Tables that mapping so many bytes may take, wherever they lie.
+uint64_t MostTables(uint64_t size) {
+  uint64_t count = 0;
+  for (unsigned level = 2; level <= ebbrt::kRootLevel; ++level)
+    count += size / ebbrt::EntrySpan(level) + 2;
+  return count;
+}
+
 alignas(ebbrt::kPageSize) const std::byte zero_page[ebbrt::kPageSize] = {};
 
 }  // namespace
@@ -112,7 +121,8 @@ ebbrt::Result<void> ebbrt::AddressSpace::Discard(uint64_t start, uint64_t end) {
 
 ebbrt::Result<void> ebbrt::AddressSpace::Protect(uint64_t start, uint64_t end,
                                                  Protection protection) {
-  if (!regions_.Covers(start, end) || !regions_.Protect(start, end, protection))
+  if (!regions_.Covers(start, end) || !own_tables(start, end) ||
+      !regions_.Protect(start, end, protection))
     return Errno::kNoMemory;
   auto changed = tree_.Change(start, end, [&](uint64_t, Entry& entry) {
     // Write access comes back by a fault, which knows who owns the page.
@@ -128,9 +138,8 @@ ebbrt::Result<void> ebbrt::AddressSpace::Protect(uint64_t start, uint64_t end,
     else
       entry.Clear(Entry::kUser);
   });
+  kassert(changed);
   flush(start, end);
-  if (!changed)
-    return Errno::kNoMemory;
   return {};
 }
 
@@ -139,6 +148,8 @@ ebbrt::Result<void> ebbrt::AddressSpace::Move(uint64_t from, uint64_t size,
   auto* source = regions_.Find(from);
   if (!source || source->end < from + size)
     return Errno::kFault;
+  if (!own_tables(from, from + size) || !HasRoom(MostTables(size)))
+    return Errno::kNoMemory;
   auto region = source->TailFrom(from);
   region.end = from + size;
   region.file_bytes = std::min(region.file_bytes, size);
@@ -276,6 +287,18 @@ std::byte* ebbrt::AddressSpace::access(uint64_t address, bool write) {
     owned->Set(Entry::kDirty);
   }
   return ToPointer<std::byte>(entry.pfn()) + address % kPageSize;
+}
+
+bool ebbrt::AddressSpace::own_tables(uint64_t start, uint64_t end) {
+  auto borrowed = tree_.BorrowedTables(start, end);
+  if (borrowed == 0)
+    return true;
+  if (!HasRoom(borrowed))
+    return false;
+  auto owned = tree_.Change(start, end, [](uint64_t, Entry&) {});
+  // The core must forget those that were copied, even if memory ran short then.
+  flush(start, end);
+  return owned;
 }
 
 bool ebbrt::AddressSpace::may_own(uint64_t page) const {

@@ -80,6 +80,7 @@ class AddressSpace {
   // Finds room for a region of `size` bytes, near the top.
   Result<uint64_t> FindRoom(uint64_t size) const;
   Result<void> Unmap(uint64_t start, uint64_t end);
+  // All of it, or nothing if memory is short.
   Result<void> Protect(uint64_t start, uint64_t end, Protection protection);
   // Drops the contents, keeps the regions: later reads see the fill again.
   Result<void> Discard(uint64_t start, uint64_t end);
@@ -159,6 +160,8 @@ class AddressSpace {
   // The byte at `address` through the direct map, faulted in; null if the UC
   // may not access it so.
   std::byte* access(uint64_t address, bool write);
+  // Owns the tables of a range, so that Change() of it cannot fail.
+  bool own_tables(uint64_t start, uint64_t end);
   // False if the tables on the way to `page` would go beyond the limit.
   bool may_own(uint64_t page) const;
   Pfn allocate();
