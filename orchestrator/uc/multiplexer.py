@@ -387,9 +387,9 @@ class Multiplexer:
             reason = told_error(frame)
         except ProtocolError as error:
             reason = InvocationError("protocol", error.message)
-        booting = self._booting
-        if booting is not None and frame.context not in self._live:
-            booting.finish(reason)
+        # Only a UC that was booted and never ready ends with an id: that of its BOOT.
+        if self._booting is not None and frame.id == self._booting.number:
+            self._booting.finish(reason)
             return
         self.forget(frame.context)
         self._ended(frame.context, reason)

@@ -28,12 +28,13 @@ unsigned ebbrt::Contexts::ChooseCore(ContextsRoot& root) {
   return best;
 }
 
-uint32_t ebbrt::Contexts::Boot() {
+uint32_t ebbrt::Contexts::Boot(uint64_t request) {
   auto uc = std::make_unique<UnikernelContext>(next_id(), root_.limits(),
                                                root_.archive(), *this);
   const std::string_view arguments[] = {ebbrt::UcFiles::kProgram};
   if (!uc->Start(ebbrt::UcFiles::kProgram, arguments, {}))
     return 0;
+  uc->set_boot_request(request);
   auto id = uc->id();
   contexts_.Insert(id, std::move(uc));
   ++root_.count_[cpu::Index()];
@@ -56,8 +57,9 @@ void ebbrt::Contexts::DeployIdle(uint32_t snapshot, uint64_t id) {
   --root_.load_[cpu::Index()];
   if (!uc)
     return;
-  uc->Resume();
+  // Before anything that it does: it may end at once.
   report::Deployed(id, uc->id(), uc->TakeDeployNs());
+  uc->Resume();
 }
 
 void ebbrt::Contexts::Deliver(uint32_t context, IncomingFrame frame) {
@@ -111,6 +113,7 @@ void ebbrt::Contexts::ContextEnded(UnikernelContext& uc) {
   auto context = uc.id();
   auto stopped = uc.end_kind() == EndKind::kStopped;
   auto was_ready = uc.channel().ready();
+  auto boot_request = was_ready ? 0 : uc.boot_request();
   auto kind = Name(uc.end_kind());
   String message(uc.end_message());
   Vector<uint64_t> unanswered;
@@ -129,7 +132,7 @@ void ebbrt::Contexts::ContextEnded(UnikernelContext& uc) {
   for (auto id : unanswered)
     report::Error(id, context, kind, message.c_str());
   if (!serving && !stopped)
-    report::Ended(context, kind, message.c_str());
+    report::Ended(boot_request, context, kind, message.c_str());
   report_endings(context);
 }
 

@@ -72,8 +72,8 @@ class Contexts : public MulticoreEbb<Contexts, ContextsRoot>,
   void set_end_handler(EndHandler handler) { end_handler_ = handler; }
 
   // Starts a UC from the program in the archive; 0 if memory is short. Its
-  // READY tells the host.
-  uint32_t Boot();
+  // READY tells the host; if it ends before, ENDED has the id of the request.
+  uint32_t Boot(uint64_t id);
 
   // A UC from a snapshot, on the core chosen for it. With a frame, that is its
   // first request; without one

@@ -185,7 +185,7 @@ void ebbrt::Node::ReplaceOnlyUc(uint32_t, bool was_ready, const char* message) {
 }
 
 void ebbrt::Node::start_only_uc() {
-  only_uc_ = contexts->Boot();
+  only_uc_ = contexts->Boot(0);
   kbugon(!only_uc_, "the runtime cannot be started");
 }
 
@@ -240,7 +240,7 @@ void ebbrt::Node::boot() {
   if (!many_)
     report::Error(header_.id, 0, "bad-request",
                   "this node has one context only");
-  else if (!contexts->Boot())
+  else if (!contexts->Boot(header_.id))
     report::Error(header_.id, 0, "memory-limit",
                   "the node has no memory for another context");
 }

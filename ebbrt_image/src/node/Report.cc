@@ -75,9 +75,9 @@ void ebbrt::report::Done(uint64_t id, uint32_t context) {
   Send<kSmall>(FrameType::kDone, id, context, [](JsonWriter&) {});
 }
 
-void ebbrt::report::Ended(uint32_t context, const char* kind,
+void ebbrt::report::Ended(uint64_t id, uint32_t context, const char* kind,
                           const char* message) {
-  Send<kSmall>(FrameType::kEnded, 0, context, [&](JsonWriter& json) {
+  Send<kSmall>(FrameType::kEnded, id, context, [&](JsonWriter& json) {
     json.Text("kind", kind);
     json.Text("message", message);
   });

@@ -12,7 +12,9 @@ namespace ebbrt::report {
 void Error(uint64_t id, uint32_t context, const char* kind,
            const char* message);
 void Done(uint64_t id, uint32_t context);
-void Ended(uint32_t context, const char* kind, const char* message);
+// `id` is 0, or that of the BOOT of a UC that never was ready.
+void Ended(uint64_t id, uint32_t context, const char* kind,
+           const char* message);
 void Captured(uint64_t id, uint32_t context, Snapshot& snapshot,
               uint64_t nanoseconds);
 void Deployed(uint64_t id, uint32_t context, uint64_t nanoseconds);

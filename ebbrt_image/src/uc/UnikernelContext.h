@@ -134,6 +134,9 @@ class UnikernelContext : public NetworkClient {
 
   // True for a copy of a snapshot.
   bool deployed() const { return deployed_; }
+  // The request that had it booted; 0 if none did.
+  void set_boot_request(uint64_t id) { boot_request_ = id; }
+  uint64_t boot_request() const { return boot_request_; }
   // What the deploy took, told once; 0 for other UCs.
   void set_deploy_ns(uint64_t nanoseconds) { deploy_ns_ = nanoseconds; }
   // Gets ahead what requests of UCs like this one write.
@@ -208,6 +211,7 @@ class UnikernelContext : public NetworkClient {
   // Requests that were answered since it began to borrow from `origin_`.
   uint32_t answered_ = 0;
   uint64_t deploy_ns_ = 0;
+  uint64_t boot_request_ = 0;
   RunTimer run_timer_;
   uint32_t self_captures_ = 0;
   bool resumed_ = false;

@@ -248,9 +248,13 @@ async def test_boot_is_answered_by_ready(talk: Conversation) -> None:
 async def test_a_boot_that_fails(talk: Conversation) -> None:
     told = json.dumps({"kind": "fault", "message": "at once"}).encode()
     booting = talk.mux.begin_boot(DEADLINE_S)
-    talk.guest.say(Frame(MessageType.ENDED, told, 0, 3))
+    # Another's, deployed for a request that was given up before it said a word.
+    talk.guest.say(Frame(MessageType.ENDED, told, 0, 9))
+    await talk.settle()
+    assert not booting.done() and talk.ended == [9]
+    talk.guest.say(Frame(MessageType.ENDED, told, 1, 3))
     reply = await booting
-    assert reply.error == InvocationError("fault", "at once") and talk.ended == []
+    assert reply.error == InvocationError("fault", "at once") and talk.ended == [9]
     refused = talk.mux.begin_boot(DEADLINE_S)
     talk.guest.say(error(2, 0, "memory-limit"))
     assert (await refused).error is not None
