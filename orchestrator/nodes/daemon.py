@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from orchestrator.errors import NodeError
 from orchestrator.function import Function
 from orchestrator.image import image_mark
 from orchestrator.nodes.places import NodePlace, place
@@ -147,7 +148,7 @@ class Daemon:
             if what == "image":  # answered even while the guest is stopped
                 return {"image": str(self._settings.image), "image_mark": self._mark}
             if what == "contexts":
-                return {"contexts": await (await self._dispatcher.life()).node.list()}
+                return {"contexts": await self._contexts()}
             if what == "stop":
                 self._stop_asked = True
                 return {"stopping": True}
@@ -167,6 +168,14 @@ class Daemon:
         )
         self._served += 1
         return invocation.to_json()
+
+    async def _contexts(self) -> dict[str, Any]:
+        life = self._dispatcher.running
+        if life is None:
+            raise NodeError(
+                f"The node {self._place.name} has no machine now. Its next request starts one."
+            )
+        return await life.node.list()
 
     async def _status(self) -> dict[str, Any]:
         life = self._dispatcher.running  # whose death the next request mends, not this one

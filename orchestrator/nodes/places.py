@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import re
+import struct
 from dataclasses import dataclass
 
 from orchestrator.errors import NodeError
@@ -15,6 +16,8 @@ DEFAULT_NAME = "default"
 SOCKET_PATH_LIMIT = 107
 """Bytes of a socket's path that Linux takes."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+_LOCK = struct.Struct("@hhqqi0q")
+"""Linux's struct flock: kind of lock, whence, start, length, process."""
 
 
 @dataclass(frozen=True)
@@ -51,25 +54,30 @@ class NodePlace:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            # Asked, not tried: a daemon that takes the lock at this moment must get it.
+            told = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_WRLCK))
         finally:
             os.close(descriptor)
-        return False
+        kind: int = _LOCK.unpack(told)[0]
+        return kind != fcntl.F_UNLCK
 
     def take(self) -> int:
         """Take the lock; return its descriptor. Raises NodeError when the node runs already."""
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
+        except (BlockingIOError, PermissionError):
             os.close(descriptor)
             raise NodeError(
                 f"The node {self.name} runs already. Stop it with seuss node stop, or give "
                 "another --name."
             ) from None
         return descriptor
+
+
+def _whole_file(kind: int) -> bytes:
+    """Describe a lock of a whole file that belongs to a descriptor, not to a process."""
+    return _LOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
 
 
 def place(name: str) -> NodePlace:

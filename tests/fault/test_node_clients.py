@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.errors import NodeError
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation, Phases
 from orchestrator.nodes.client import NodeClient
@@ -100,6 +101,8 @@ async def test_asking_for_the_state_starts_nothing(daemon: tuple[NodePlace, Slow
     where, slow = daemon
     async with NodeClient(where) as client:
         status = await client.status()
+        with pytest.raises(NodeError, match="has no machine now"):
+            await client.contexts()
     assert (status["kernel"], status["machine_pid"], status["idle"]) == (None, None, 0)
     assert slow.running is None
 

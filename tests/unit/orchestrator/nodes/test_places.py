@@ -31,6 +31,24 @@ def test_a_node_runs_while_its_lock_is_held(folder: pathlib.Path) -> None:
     os.close(where.take())
 
 
+def test_asking_is_in_nobodys_way(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = place("one")
+    os.close(where.take())
+    close = os.close
+    taken: list[int] = []
+
+    def take_before(descriptor: int) -> None:
+        """What a daemon does that starts just when somebody asks."""
+        monkeypatch.setattr(os, "close", close)
+        taken.append(where.take())
+        close(descriptor)
+
+    monkeypatch.setattr(os, "close", take_before)
+    assert not where.running()
+    assert where.running()
+    close(taken[0])
+
+
 @pytest.mark.parametrize("name", ["", ".", "../x", "a b", "x" * 33, "-x", "a/b"])
 def test_a_name_stays_in_the_folder(folder: pathlib.Path, name: str) -> None:
     with pytest.raises(NodeError, match="no node's name"):
