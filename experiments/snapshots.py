@@ -36,6 +36,7 @@ from orchestrator.vm.restore import Origin, complete, prepare
 from orchestrator.wire import SNAPSHOT
 from snapshot_store import PAGE_SIZE, SnapshotStore
 from snapshot_store.errors import SeussError
+from snapshot_store.manifest import STATE_NAME
 
 NAME = "snapshots"
 ROUNDS = 10
@@ -136,7 +137,8 @@ def _sizes(record: Measurements, kind: Kind, settings: Settings) -> None:
             labels = kind.labels | {"level": manifest.level.value}
             pages = manifest.stored_pages * PAGE_SIZE
             record.add("stored pages", "MB", pages / 1e6, 0, **labels)
-            record.add("stored state", "MB", manifest.state_size / 1e6, 0, **labels)
+            state = manifest.checksums[STATE_NAME].size
+            record.add("stored state", "MB", state / 1e6, 0, **labels)
 
 
 @contextlib.contextmanager

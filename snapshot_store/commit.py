@@ -28,6 +28,7 @@ from snapshot_store.manifest import (
     validated,
 )
 from snapshot_store.model import FORMAT_VERSION, Draft, Manifest
+from snapshot_store.packing import pack_state
 from snapshot_store.places import Places
 
 
@@ -38,11 +39,13 @@ class Plan:
     Attributes:
         draft: what it is made of; its pages must not change before it is carried out.
         layout: how its pages are to be stored.
+        packed: its state, as it is to be stored.
         manifest: its manifest, sums and id included.
     """
 
     draft: Draft
     layout: Layout
+    packed: bytes
     manifest: Manifest
 
     @property
@@ -84,7 +87,8 @@ def planned(draft: Draft, created: int) -> Plan:
         InvalidDraftError: the draft breaks a rule of the format.
     """
     layout = lay_out(draft.pages)
-    contents = _contents(draft, layout)
+    packed = pack_state(draft.state)
+    contents = _contents(draft, layout, packed)
     manifest = Manifest(
         id="0" * 16,
         format_version=FORMAT_VERSION,
@@ -115,12 +119,12 @@ def planned(draft: Draft, created: int) -> Plan:
             f"cannot commit {_name(draft)}: it has page {draft.pages.numbers[-1]}, "
             f"but its blocks end at page {total}"
         )
-    return Plan(draft, layout, manifest)
+    return Plan(draft, layout, packed, manifest)
 
 
 def write_data(aside: Aside, plan: Plan) -> None:
     """Write the files beside the manifest. Raises OSError."""
-    for name, chunks in _contents(plan.draft, plan.layout).items():
+    for name, chunks in _contents(plan.draft, plan.layout, plan.packed).items():
         write_file(aside.descriptor, name, chunks)
 
 
@@ -165,12 +169,14 @@ def remove_abandoned(places: Places) -> list[Path]:
     return removed
 
 
-def _contents(draft: Draft, layout: Layout) -> dict[str, Iterable[bytes | memoryview]]:
+def _contents(
+    draft: Draft, layout: Layout, packed: bytes
+) -> dict[str, Iterable[bytes | memoryview]]:
     """The files beside the manifest, each as pieces that can be gone through once."""
     return {
         INDEX_NAME: [layout.index.tobytes()],
         PAGES_NAME: (chunk.data for chunk in page_chunks(draft.pages, layout.stored)),
-        STATE_NAME: [draft.state],
+        STATE_NAME: [packed],
     }
 
 

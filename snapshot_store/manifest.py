@@ -331,7 +331,6 @@ def _check_sizes(manifest: Manifest) -> None:
     expected = {
         INDEX_NAME: manifest.page_count * INDEX_RECORD_SIZE,
         PAGES_NAME: manifest.stored_pages * PAGE_SIZE,
-        STATE_NAME: manifest.state_size,
     }
     for name, size in expected.items():
         if manifest.checksums[name].size != size:

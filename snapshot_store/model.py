@@ -8,7 +8,7 @@ from typing import Final
 
 from snapshot_store.pageset import PAGE_SIZE, PageSet
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 class Level(StrEnum):
@@ -76,7 +76,7 @@ class Manifest:
         facts: what restoring depends on (machine, accelerator, cpu, qemu ...).
         page_count: pages in the index, zero pages included.
         stored_pages: pages in pages.bin.
-        state_size: bytes of state.bin.
+        state_size: bytes of the state, which state.bin holds deflated.
         checksums: sums of each file beside the manifest, by file name.
     """
 

@@ -13,6 +13,7 @@ from snapshot_store.errors import CorruptSnapshotError, UnknownSnapshotError
 from snapshot_store.format import Index, parse_index, to_page_set
 from snapshot_store.manifest import INDEX_NAME, PAGES_NAME, STATE_NAME, FieldError, is_id
 from snapshot_store.model import Manifest
+from snapshot_store.packing import unpack_state
 from snapshot_store.pageset import PAGE_SIZE, Bytes, PageSet
 from snapshot_store.reading import checked_bytes, read_manifest, sized_file
 
@@ -46,7 +47,7 @@ class Snapshot:
                 self.manifest = read_manifest(directory, path.name)
                 self._slots = _map_slots(directory, self.manifest)
                 self._index = _checked_index(directory, self.manifest)
-                self._state = checked_bytes(directory, STATE_NAME, self.manifest)
+                self._state = _checked_state(directory, self.manifest)
         except FieldError as error:
             raise CorruptSnapshotError(path.name, str(error)) from None
         except FileNotFoundError as error:
@@ -159,6 +160,10 @@ def _map_slots(directory: int, manifest: Manifest) -> Bytes:
         return np.frombuffer(mapped, np.uint8).reshape(-1, PAGE_SIZE)
     finally:
         os.close(descriptor)
+
+
+def _checked_state(directory: int, manifest: Manifest) -> bytes:
+    return unpack_state(checked_bytes(directory, STATE_NAME, manifest), manifest.state_size)
 
 
 def _checked_index(directory: int, manifest: Manifest) -> Index:

@@ -17,9 +17,11 @@ from snapshot_store.manifest import (
     INDEX_NAME,
     MANIFEST_NAME,
     PAGES_NAME,
+    STATE_NAME,
     FieldError,
 )
 from snapshot_store.model import Manifest
+from snapshot_store.packing import unpack_state
 from snapshot_store.pageset import PAGE_SIZE
 from snapshot_store.reading import checked_bytes, file_digest, read_file, read_manifest
 
@@ -129,6 +131,8 @@ def _file_problems(directory: int, file: str, manifest: Manifest) -> Iterator[Pr
             yield Problem(manifest.id, file, "the manifest gives a wrong CRC-32 for it")
         elif file == INDEX_NAME:
             parse_index(checked_bytes(directory, file, manifest), manifest)
+        elif file == STATE_NAME:
+            unpack_state(checked_bytes(directory, file, manifest), manifest.state_size)
         elif file == PAGES_NAME and (where := _damaged_pages(directory, manifest)):
             yield Problem(manifest.id, file, f"it does not fit the index{where}")
     except (FieldError, OSError) as error:

@@ -21,7 +21,7 @@ BLOCKS = (
 MANIFEST = identify(
     Manifest(
         id="",
-        format_version=1,
+        format_version=2,
         depth=Depth.VM,
         level=Level.ARGUMENT,
         parent="0123456789abcdef",

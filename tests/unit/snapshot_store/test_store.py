@@ -63,7 +63,9 @@ def test_what_is_committed_is_opened(store: SnapshotStore) -> None:
     assert (manifest.level, manifest.image, manifest.ao) == (Level.BASE, IMAGE, True)
     assert (manifest.page_count, manifest.stored_pages) == (5, 3)
     assert before <= manifest.created <= time.time()
-    assert manifest.stored_bytes == 5 * 16 + 3 * 4096 + len(draft.state)
+    assert manifest.state_size == len(draft.state)
+    packed = manifest.checksums["state.bin"].size
+    assert manifest.stored_bytes == 5 * 16 + 3 * 4096 + packed
 
 
 @settings(max_examples=25)
