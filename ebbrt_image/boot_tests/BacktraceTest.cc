@@ -30,7 +30,7 @@ void FunctionsHaveNames() {
   kassert(backtrace::Resolve(start + 2).offset == 2);
   kassert(NameAt(start + 2) == "MarkedFunction");
   kassert(NameAt(start - 1) != "MarkedFunction");
-  kassert(NameAt(reinterpret_cast<uint64_t>(&AppMain)) == "AppMain()");
+  kassert(NameAt(reinterpret_cast<uint64_t>(&AppMain)) == "AppMain");
 }
 
 void OtherAddressesHaveNone() {

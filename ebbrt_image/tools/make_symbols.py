@@ -10,15 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+LONGEST = 60
+
 
 def text_symbols(elf: Path) -> tuple[int, list[tuple[int, str]]]:
     """Return the start of text and the (address, name) pairs of functions."""
-    output = subprocess.run(
-        ["nm", "--demangle", "--numeric-sort", "--defined-only", str(elf)],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    output = run("nm", "--numeric-sort", "--defined-only", str(elf))
     start = 0
     symbols: dict[int, str] = {}
     for line in output.splitlines():
@@ -27,7 +24,18 @@ def text_symbols(elf: Path) -> tuple[int, list[tuple[int, str]]]:
             start = int(address, 16)
         elif kind in "tTwW":
             symbols.setdefault(int(address, 16), name)
-    return start, sorted(symbols.items())
+    readable = run("c++filt", "--no-params", given="\n".join(symbols.values())).splitlines()
+    return start, [(at, short(name)) for at, name in zip(symbols, readable, strict=True)]
+
+
+def short(name: str) -> str:
+    """Return what tells a function from others: every image and base snapshot carries it."""
+    return name.replace("ebbrt::", "").partition(" [clone")[0][:LONGEST]
+
+
+def run(*command: str, given: str = "") -> str:
+    """Return what a program prints."""
+    return subprocess.run(command, check=True, capture_output=True, text=True, input=given).stdout
 
 
 def main() -> None:
@@ -40,7 +48,7 @@ def main() -> None:
     text: list[str] = []
     position = 0
     for address, name in symbols:
-        encoded = name.encode()[:120]
+        encoded = name.encode()
         offsets.append(f"  .long {address - start}")
         names.append(f"  .long {position}")
         quoted = encoded.decode(errors="ignore").replace("\\", "\\\\").replace('"', '\\"')

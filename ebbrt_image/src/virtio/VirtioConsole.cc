@@ -26,11 +26,13 @@ ebbrt::VirtioConsole::VirtioConsole(std::unique_ptr<VirtioTransport> device,
     kbugon(!pfn.valid(), "no memory for console buffers");
     return ToPointer<std::byte>(pfn);
   };
-  for (unsigned i = 0; i < kBuffers; ++i) {
-    receive_buffers_[i] = allocate();
+  for (auto& page : receive_pages_)
+    page = allocate();
+  for (unsigned i = 0; i < kReceiveBuffers; ++i)
+    receive_.Offer(i, receive_buffer(i), kReceiveSize, true);
+  for (unsigned i = 0; i < kTransmitBuffers; ++i) {
     transmit_buffers_[i] = allocate();
     free_transmit_[free_count_++] = i;
-    receive_.Offer(i, receive_buffers_[i], kBufferSize, true);
   }
   device_->SetHandler([this] { handle_interrupt(); });
   transmit_.SetInterrupts(false);
@@ -41,7 +43,7 @@ ebbrt::VirtioConsole::VirtioConsole(std::unique_ptr<VirtioTransport> device,
 bool ebbrt::VirtioConsole::TryOffer(std::span<const std::byte> head,
                                     std::span<const std::byte> rest) {
   kassert(filling_ == kNone && head.size() + rest.size() <= kBufferSize);
-  if (free_count_ == 0 && !reclaim())
+  if (!reclaim())
     return false;
   auto number = free_transmit_[--free_count_];
   auto* buffer = transmit_buffers_[number];
@@ -56,7 +58,7 @@ bool ebbrt::VirtioConsole::TryOffer(std::span<const std::byte> head,
 void ebbrt::VirtioConsole::Write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     if (filling_ == kNone) {
-      while (free_count_ == 0 && !reclaim())
+      while (!reclaim())
         wait_for_buffer();
       filling_ = free_transmit_[--free_count_];
       filled_ = 0;
@@ -100,19 +102,25 @@ void ebbrt::VirtioConsole::process() {
   // The receiver may block; bytes must still come in order, so interrupts
   // start no second round meanwhile.
   while (auto used = receive_.Take()) {
-    auto length = std::min<size_t>(used->length, kBufferSize);
-    auto* buffer = receive_buffers_[used->descriptor];
-    receiver_({buffer, length});
-    receive_.Offer(used->descriptor, buffer, kBufferSize, true);
+    auto number = used->descriptor;
+    kbugon(number >= kReceiveBuffers, "console fills buffer %u", number);
+    auto* buffer = receive_buffer(number);
+    receiver_({buffer, std::min<size_t>(used->length, kReceiveSize)});
+    receive_.Offer(number, buffer, kReceiveSize, true);
     if (receive_.RanDry(1))
       device_->Notify(kReceiveQueue);
   }
   processing_ = false;
 }
 
+std::byte* ebbrt::VirtioConsole::receive_buffer(unsigned number) const {
+  auto place = number * kReceiveSize;
+  return receive_pages_[place / kPageSize] + place % kPageSize;
+}
+
 bool ebbrt::VirtioConsole::reclaim() {
   while (auto used = transmit_.Take()) {
-    kbugon(used->descriptor >= kBuffers, "console returns buffer %u",
+    kbugon(used->descriptor >= kTransmitBuffers, "console returns buffer %u",
            used->descriptor);
     free_transmit_[free_count_++] = used->descriptor;
   }

@@ -10,6 +10,7 @@
 
 #include "event/MovableFunction.h"
 #include "event/WaitQueue.h"
+#include "mm/Pfn.h"
 #include "virtio/VirtioTransport.h"
 #include "virtio/Virtqueue.h"
 
@@ -40,12 +41,20 @@ class VirtioConsole {
  private:
   static constexpr unsigned kReceiveQueue = 0;
   static constexpr unsigned kTransmitQueue = 1;
-  static constexpr unsigned kBuffers = 16;
+  static constexpr unsigned kTransmitBuffers = 16;
+  // Short, since the device starts a new one with each frame: what a request
+  // writes to is copied in every clone.
+  static constexpr unsigned kReceiveSize = 1024;
+  static constexpr unsigned kReceivePages = 16;
+  static constexpr unsigned kReceiveBuffers =
+      kReceivePages * kPageSize / kReceiveSize;
+  static_assert(kReceiveBuffers <= Virtqueue::kSize);
   static constexpr unsigned kNone = ~0u;
 
   VirtioConsole(std::unique_ptr<VirtioTransport> device, Receiver receiver);
   void handle_interrupt();
   void process();
+  std::byte* receive_buffer(unsigned number) const;
   bool reclaim();
   void wait_for_buffer();
 
@@ -53,9 +62,10 @@ class VirtioConsole {
   Receiver receiver_;
   Virtqueue receive_;
   Virtqueue transmit_;
-  std::byte* receive_buffers_[kBuffers];
-  std::byte* transmit_buffers_[kBuffers];
-  unsigned free_transmit_[kBuffers];
+  std::byte* receive_pages_[kReceivePages];
+  std::byte* transmit_buffers_[kTransmitBuffers];
+  // The one last used is used next: few pages are written to.
+  unsigned free_transmit_[kTransmitBuffers];
   unsigned free_count_ = 0;
   // The transmit buffer that is being filled.
   unsigned filling_ = kNone;

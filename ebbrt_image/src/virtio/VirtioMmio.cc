@@ -66,7 +66,7 @@ void ebbrt::VirtioMmio::SetUpQueue(unsigned index, const Virtqueue& queue) {
          index);
   write(kQueueSize, Virtqueue::kSize);
   if (legacy_) {
-    write(kLegacyQueueAlign, kPageSize);
+    write(kLegacyQueueAlign, Virtqueue::kUsedAlignment);
     write(kLegacyQueuePfn,
           static_cast<uint32_t>(Pfn::Down(queue.descriptors()).number()));
     return;

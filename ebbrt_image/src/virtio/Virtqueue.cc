@@ -5,15 +5,14 @@
 
 namespace {
 
-constexpr unsigned kLayoutOrder = 1;
 constexpr uint16_t kDeviceWrites = 2;
 constexpr uint16_t kNoInterrupt = 1;
 
 }  // namespace
 
 ebbrt::Virtqueue::Virtqueue() {
-  static_assert(sizeof(Layout) <= kPageSize << kLayoutOrder);
-  auto pfn = page_allocator->Allocate(kLayoutOrder);
+  static_assert(sizeof(Layout) <= kPageSize);
+  auto pfn = page_allocator->Allocate();
   kbugon(!pfn.valid(), "no memory for a virtqueue");
   layout_ = ToPointer<Layout>(pfn);
 }

@@ -12,6 +12,7 @@ namespace ebbrt {
 class Virtqueue {
  public:
   static constexpr unsigned kSize = 128;
+  static constexpr unsigned kUsedAlignment = 64;
 
   struct Used {
     unsigned descriptor;
@@ -69,11 +70,12 @@ class Virtqueue {
   static_assert(sizeof(UsedElement) == 8);
   static_assert(offsetof(UsedRing, ring) == 4);
 
-  // The legacy interface fixes this layout: used ring on a page of its own.
+  // All on one page, so that a request writes to one. The legacy interface
+  // fixes the order and is told the alignment.
   struct Layout {
     Descriptor descriptors[kSize];
     Available available;
-    alignas(4096) UsedRing used;
+    alignas(kUsedAlignment) UsedRing used;
   };
 
   Layout* layout_;
