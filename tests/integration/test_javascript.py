@@ -19,9 +19,8 @@ from tests.integration.guests import holdings
 
 CLOCK_SLACK_S = 0.05
 CLONES = 20
-MOST_BASE_BYTES = 4 << 20
-# A machine's has the device state in it, and what its rehearsal has written to.
-MOST_FUNCTION_BYTES = {"uc": 300 << 10, "vm": 400 << 10}
+MOST_BASE_BYTES = 4_000_000
+MOST_FUNCTION_BYTES = 300_000
 
 
 def function(name: str, code: str) -> Function:
@@ -205,7 +204,7 @@ def test_snapshots_are_small(node: Node) -> None:
         (base,) = store.find(level=Level.BASE)
         (loaded,) = store.find(level=Level.FUNCTION, function=ECHO.id)
     assert base.stored_bytes <= MOST_BASE_BYTES
-    assert loaded.stored_bytes <= MOST_FUNCTION_BYTES[node.settings.isolation]
+    assert loaded.stored_bytes <= MOST_FUNCTION_BYTES
 
 
 def test_a_snapshot_holds_no_other_argument(node: Node) -> None:
