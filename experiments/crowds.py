@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.own_stores import own_stores
+from experiments.peers.criu import Criu
 from experiments.peers.errors import PeerError
 from experiments.peers.linux_microvm import LinuxMicroVm, RestoredMicroVm
 from experiments.peers.linux_process import LinuxProcess
@@ -38,7 +39,7 @@ from snapshot_store.errors import SeussError
 
 VM = "vm"
 LINUX_VMS: tuple[type[LinuxMicroVm], ...] = (LinuxMicroVm, RestoredMicroVm)
-PEERS: tuple[type[Peer], ...] = (LinuxProcess, Zygote, Crun, Podman, *LINUX_VMS)
+PEERS: tuple[type[Peer], ...] = (LinuxProcess, Zygote, Criu, Crun, Podman, *LINUX_VMS)
 TITLES: Mapping[str, str] = {VM: "SEUSS, a machine each (vm)"} | {
     peer.name: peer.title for peer in PEERS
 }
@@ -51,9 +52,9 @@ Sizes = Mapping[str, int]
 SIZES: Mapping[str, Sizes] = {
     scale: dict(zip(TITLES, counts, strict=True))
     for scale, counts in {
-        "quick": (4, 20, 60, 8, 4, 1, 4),
-        "default": (16, 200, 400, 60, 24, 3, 12),
-        "full": (64, 1000, 2000, 400, 200, 8, 64),
+        "quick": (4, 20, 60, 8, 8, 4, 1, 4),
+        "default": (16, 200, 400, 60, 60, 24, 3, 12),
+        "full": (64, 1000, 2000, 400, 400, 200, 8, 64),
     }.items()
 }
 """By the suite's scale."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from experiments.peers.criu import Criu
 from experiments.peers.errors import PeerError
 from experiments.peers.linux_microvm import RestoredMicroVm
 from experiments.peers.linux_process import LinuxProcess
@@ -19,7 +20,7 @@ from experiments.peers.peer import Peer
 from experiments.peers.podman import Podman
 from experiments.peers.zygote import Zygote
 
-KINDS = (LinuxProcess, Zygote, Crun, Runc, Podman, RestoredMicroVm)
+KINDS = (LinuxProcess, Zygote, Criu, Crun, Runc, Podman, RestoredMicroVm)
 SOURCE = b"""
 count = 0
 def main(args):
@@ -45,6 +46,7 @@ def processes() -> set[str]:
             b"caller.py" in words
             or b"conmon" in words
             or b"zygote_program" in words
+            or b"criu_program" in words
             or b"rdinit=" in words
         ):
             found.add(f"{folder.name} {words!r}")
