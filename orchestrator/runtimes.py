@@ -28,6 +28,8 @@ class Runtime:
     """What begins a comment that goes to the line's end."""
     point: str
     """What its functions call `seuss` by to mark a snapshot point."""
+    rehearses: bool
+    """Whether it takes OPTIMISE at a snapshot point, too."""
 
 
 RUNTIMES = {
@@ -41,6 +43,7 @@ RUNTIMES = {
             b"    return json.loads(json.dumps(args))",
             comment="#",
             point="snapshot_point",
+            rehearses=True,
         ),
         Runtime(
             "js",
@@ -50,6 +53,7 @@ RUNTIMES = {
             b"  return JSON.parse(JSON.stringify(args));\n};\n",
             comment="//",
             point="snapshotPoint",
+            rehearses=False,
         ),
     )
 }

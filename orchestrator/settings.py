@@ -50,6 +50,8 @@ class Settings:
     argument_snapshots: int = 8
     """Snapshots at its snapshot point that are kept of one function, in memory and in the store;
     0 takes none."""
+    restored_ahead: int = 2
+    """Machines that stand restored at the snapshot points used last (isolation vm)."""
     network: bool = False
     """Whether machines have a network card; functions with places to reach need one."""
     timeout_s: float = 60.0
@@ -94,7 +96,13 @@ class Settings:
             raise SettingsError(
                 f"A pool of {self.pool_size} machines cannot be. Give 0 (no pool) or more."
             )
-        for name in ("hot_per_function", "hot_total", "hot_idle_s", "argument_snapshots"):
+        for name in (
+            "hot_per_function",
+            "hot_total",
+            "hot_idle_s",
+            "argument_snapshots",
+            "restored_ahead",
+        ):
             if not getattr(self, name) >= 0:
                 raise SettingsError(
                     f"{name} of {getattr(self, name)} cannot be. Give 0 (keep none) or more."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.answers import encode_arguments
+from orchestrator.calls import Calls
 from orchestrator.errors import SettingsError
 from orchestrator.function import Function
 from orchestrator.image import BOOT_DEADLINE_S
@@ -18,8 +20,10 @@ from orchestrator.invocation import Invocation, InvocationError, Phases
 from orchestrator.network import Resolver, check_card
 from orchestrator.paths import Path
 from orchestrator.points import ASK, Named, no_point, split, told_names
+from orchestrator.runtimes import find_runtime
 from orchestrator.settings import Settings, checked_timeout
 from orchestrator.stopwatch import Stopwatch
+from orchestrator.vm.ahead import Ahead, make_restored
 from orchestrator.vm.arguments import Arguments, place_of
 from orchestrator.vm.capture import Captured, HeldCapture, resume
 from orchestrator.vm.instance import Answer, Instance
@@ -51,8 +55,8 @@ class _Call:
 class VmDispatcher:
     """Answers invocations from the deepest snapshot that fits, and takes the missing ones.
 
-    An async context manager: leaving it, by whatever way, ends every machine. Invocations may run
-    at the same time.
+    An async context manager: leaving it, by whatever way, ends the calls under way and every
+    machine. Invocations may run at the same time.
 
     Args:
         settings: image, store, hardware, size of the pools.
@@ -63,6 +67,8 @@ class VmDispatcher:
         self._resolver = Resolver()
         self._keeping = Keeping(self._node)
         self._arguments = Arguments(self._node, self._keeping, settings.argument_snapshots)
+        self._ahead = Ahead(settings.restored_ahead, self._node.traffic, self._node.retire)
+        self._calls = Calls("dispatcher")
 
     async def __aenter__(self) -> Self:
         await self._node.__aenter__()
@@ -75,6 +81,8 @@ class VmDispatcher:
         trace: TracebackType | None,
     ) -> None:
         try:
+            await self._calls.end()
+            await self._ahead.close()
             await self.flush()
         finally:
             await self._node.__aexit__(kind, error, trace)
@@ -100,7 +108,7 @@ class VmDispatcher:
     async def prepare(self, count: int, path: Path = Path.AUTO) -> None:
         """Wait until `count` machines are ready for calls on that path, or on any for auto.
 
-        The pool's size is the most.
+        The pool's size is the most. Those that stand restored at a point are ready then, too.
         """
         if path is Path.BOOTED:
             return
@@ -109,6 +117,8 @@ class VmDispatcher:
         pools |= dict.fromkeys((Path.WARM, Path.RESUMED), (base.waiting,))
         wanted = pools.get(path, (base.armed, base.waiting))
         await asyncio.gather(*(pool.fill(count) for pool in wanted))
+        if path in (Path.AUTO, Path.RESUMED):
+            await self._ahead.fill()
 
     async def flush(self) -> None:
         """Wait until every snapshot taken so far is on disk; leaving the orchestrator does too."""
@@ -126,9 +136,18 @@ class VmDispatcher:
         `timeout_s` bounds the import and the run, each; None takes the settings'. Taking the base
         snapshot (or, for an explicit warm, the function's) when it is missing is not part of the
         latency. A snapshot that cannot be stored is no failure either: the log says why, and the
-        next call is cold again. Raises SettingsError for a limit that cannot be, SeussError when
-        the platform fails.
+        next call is cold again. Raises SettingsError for a limit that cannot be, PoolClosedError
+        when the dispatcher is left meanwhile, SeussError when the platform fails.
         """
+        return await self._calls.run(self._invoke(function, args, path, timeout_s))
+
+    async def _invoke(
+        self,
+        function: Function,
+        args: Mapping[str, Any],
+        path: Path,
+        timeout_s: float | None,
+    ) -> Invocation:
         if path is Path.HOT:
             raise SettingsError(
                 "The path hot needs contexts that stay idle, which a machine per invocation has "
@@ -254,11 +273,7 @@ class VmDispatcher:
         await self._keeping.room()
         looking = watch.lap()
 
-        async def wake(ready: ReadyMachine) -> None:
-            await resume(ready.machine)
-            await ready.instance.synchronise()
-
-        async with self._awake(base.armed, wake, watch) as (ready, pooled, spawn):
+        async with self._awake(base.armed, _go_on, watch) as (ready, pooled, spawn):
             assert ready.held is not None
             machine, instance = ready.machine, ready.instance
             instance.rights = call.rights
@@ -292,9 +307,22 @@ class VmDispatcher:
         )
 
     async def _resumed(self, call: _Call, tail: Tail, named: Named) -> Invocation:
-        return await self._restored(
-            *(call, tail, Path.RESUMED), lambda instance: instance.rest(named.rest, call.limit_s)
+        try:
+            return await self._restored(
+                *(call, tail, Path.RESUMED),
+                lambda instance: instance.rest(named.rest, call.limit_s),
+                self._ahead.take(place_of(call.function, named)),
+            )
+        finally:
+            self._expect(call, tail, named)
+
+    def _expect(self, call: _Call, tail: Tail, named: Named) -> None:
+        """Have the next call with the same named values find a machine at its point."""
+        rehearses = self._node.settings.ao and find_runtime(call.function.runtime).rehearses
+        make = functools.partial(
+            make_restored, call.base.origin, self._node.hardware, tail, rehearses
         )
+        self._ahead.expect(place_of(call.function, named), make)
 
     async def _restored(
         self,
@@ -302,11 +330,13 @@ class VmDispatcher:
         tail: Tail,
         path: Path,
         run: Callable[[Instance], Awaitable[dict[str, Any] | InvocationError]],
+        ahead: ReadyMachine | None = None,
     ) -> Invocation:
-        """Restore a machine and run on it."""
+        """Restore a machine and run on it, unless one stands restored `ahead`."""
         watch = call.watch
         looking = watch.lap()
-        async with self._awake(call.base.waiting, _restore(tail), watch) as (ready, pooled, spawn):
+        wake = _restore(tail)
+        async with self._awake(call.base.waiting, wake, watch, ahead) as (ready, pooled, spawn):
             instance = ready.instance
             instance.rights = call.rights
             phases = Phases(spawn=spawn, restore=looking + watch.lap())
@@ -378,7 +408,8 @@ class VmDispatcher:
     ) -> None:
         """Keep a snapshot at a function's point; only then may other calls look for it."""
         with turn:
-            await self._arguments.keep(call.base, call.function, parent, named, captured)
+            tail = await self._arguments.keep(call.base, call.function, parent, named, captured)
+        self._expect(call, tail, named)
         self._arguments.store(call.function, parent, named, captured)
 
     def _answer(
@@ -412,18 +443,20 @@ class VmDispatcher:
         pool: Pool[ReadyMachine],
         wake: Callable[[ReadyMachine], Awaitable[None]],
         watch: Stopwatch,
+        ahead: ReadyMachine | None = None,
     ) -> AsyncIterator[tuple[ReadyMachine, bool, float]]:
         """Take a machine and have its guest run; end it off the request path when this is left.
 
         Yields the machine, whether it was made ahead, and the ms its start took. One made ahead
-        may have died since: then it is done once more with another.
+        may have died since: then it is done once more with another. `ahead` is tried first.
         """
-        for again in (True, False):
-            ready, pooled = await pool.take()
+        for again in (True, False) if ahead is None else (True, True, False):
+            ready, pooled = (ahead, True) if ahead is not None else await pool.take()
+            rouse, ahead = (wake if ahead is None else _go_on), None
             spawn = 0.0 if pooled else watch.lap()
             try:
                 try:
-                    await wake(ready)
+                    await rouse(ready)
                 except SeussError as error:
                     if not (pooled and again):
                         raise
@@ -433,6 +466,12 @@ class VmDispatcher:
                 return
             finally:
                 self._node.retire(ready)
+
+
+async def _go_on(ready: ReadyMachine) -> None:
+    """Have a machine that stands paused run on."""
+    await resume(ready.machine)
+    await ready.instance.synchronise()
 
 
 def _restore(tail: Tail) -> Callable[[ReadyMachine], Awaitable[None]]:

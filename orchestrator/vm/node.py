@@ -51,6 +51,11 @@ logger = logging.getLogger(__name__)
 
 OPTIMISE_DEADLINE_S = 600.0
 TURN_INTERVAL_S = 0.05
+WAITING_PATIENCE_S = 0.02
+"""Pause between requests before a waiting machine is made, so that a call right after another has
+the processors for itself."""
+ARMED_PATIENCE_S = 0.1
+"""The same of an armed one, which only a function's first call needs, and which takes longer."""
 
 
 @dataclass
@@ -133,9 +138,9 @@ class VmNode:
                 self._writer.shutdown()
                 self.store.close()
 
-    def retire(self, machine: Machine | ReadyMachine) -> None:
-        """End a machine off the request path; leaving the node waits for that."""
-        task = asyncio.create_task(machine.close())
+    def retire(self, item: Machine | ReadyMachine | Pool[ReadyMachine]) -> None:
+        """End a machine, or a pool, off the request path; leaving the node waits for that."""
+        task = asyncio.create_task(item.close())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -249,8 +254,14 @@ class VmNode:
         return Base(
             snapshot,
             origin,
-            Pool(functools.partial(make_waiting, origin, self.hardware), size, self.traffic),
-            Pool(functools.partial(make_armed, origin, self.hardware, warm_up), size, self.traffic),
+            Pool(
+                functools.partial(make_waiting, origin, self.hardware),
+                *(size, self.traffic, WAITING_PATIENCE_S),
+            ),
+            Pool(
+                functools.partial(make_armed, origin, self.hardware, warm_up),
+                *(size, self.traffic, ARMED_PATIENCE_S),
+            ),
         )
 
     def _draft(

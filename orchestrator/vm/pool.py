@@ -50,6 +50,7 @@ class Pool(Generic[Item]):
         make: makes one item; cleans up after itself when it fails or is cancelled.
         size: items to keep ready once `take` or `fill` was called; before that none is made.
         traffic: requests that the pool must not disturb.
+        patience_s: how long none must have been under way before an item is made.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Pool(Generic[Item]):
         make: Callable[[], Awaitable[Item]],
         size: int,
         traffic: Traffic | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         self._make = make
         self._size = size
         self._traffic = traffic or Traffic()
+        self._patience_s = patience_s
         self._ready: deque[Item] = deque()
         self._changed = asyncio.Condition()
         self._failure: Exception | None = None
@@ -96,7 +99,7 @@ class Pool(Generic[Item]):
         """
         ready = True
         while True:
-            self._want()
+            self.want()
             while self._ready:
                 item = self._ready.popleft()
                 if item.alive:
@@ -109,6 +112,14 @@ class Pool(Generic[Item]):
             async with self._changed:
                 while self._making and not self._ready:
                     await self._changed.wait()
+
+    def poll(self) -> Item | None:
+        """Return an item if one is ready at once; it belongs to the caller from then on."""
+        for item in self._ready:
+            if item.alive:
+                self._ready.remove(item)
+                return item
+        return None
 
     async def fill(self, count: int | None = None) -> None:
         """Wait until `count` items are ready (default and most: the pool's size), in a hurry.
@@ -124,7 +135,7 @@ class Pool(Generic[Item]):
                 while self.ready < goal:
                     if self._failure is not None:
                         raise self._failure
-                    self._want()
+                    self.want()
                     await self._changed.wait()
         finally:
             self._hurried -= 1
@@ -144,7 +155,8 @@ class Pool(Generic[Item]):
             await close_all(self._ready)
             self._ready.clear()
 
-    def _want(self) -> None:
+    def want(self) -> None:
+        """Have what is missing made, in the background. Raises PoolClosedError."""
         if self._closed:
             raise PoolClosedError("No machine is given out any more: the node is being closed.")
         if self._size == 0:
@@ -159,6 +171,7 @@ class Pool(Generic[Item]):
             self._wanted.clear()
             while self.ready < self._size:
                 await self._background_turn()
+                await self._bury()
                 self._making = True
                 try:
                     self._ready.append(await self._make())
@@ -171,9 +184,16 @@ class Pool(Generic[Item]):
                     self._making = False
                     await self._announce()
 
+    async def _bury(self) -> None:
+        """Close the dead, whose places are given to others."""
+        dead = [item for item in self._ready if not item.alive]
+        for item in dead:
+            self._ready.remove(item)
+        await close_all(dead)
+
     async def _background_turn(self) -> None:
         """Wait until background work disturbs nobody, or somebody waits for it."""
-        gap = asyncio.create_task(self._traffic.gap())
+        gap = asyncio.create_task(self._traffic.gap(self._patience_s))
         hurry = asyncio.create_task(self._hurry.wait())
         try:
             await asyncio.wait((gap, hurry), return_when=asyncio.FIRST_COMPLETED)

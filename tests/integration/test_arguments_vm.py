@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -11,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from orchestrator.errors import SettingsError
+from orchestrator.errors import PoolClosedError, SettingsError
 from orchestrator.function import Function
 from orchestrator.machines.guest_memory import memory_of
 from orchestrator.paths import Path
@@ -25,7 +27,7 @@ from orchestrator.vm.node import VmNode
 from orchestrator.vm.pool import make_waiting
 from orchestrator.vm.restore import Grown, complete
 from snapshot_store import Level, PageSet, SnapshotStore
-from tests.integration.guests import holdings
+from tests.integration.guests import children, holdings
 from tests.integration.runtime.native_runner import NativeRunner
 from tests.integration.test_arguments_uc import COUNTING, SEARCH, UNIQUE, result
 
@@ -196,3 +198,60 @@ async def test_the_delta_is_what_changed_since_the_function(shared: Settings) ->
         finally:
             await ready.close()
             await copy.close()
+
+
+async def test_a_machine_stands_at_the_point_used_last(shared: Settings) -> None:
+    before = holdings()
+    async with VmDispatcher(shared) as orchestrator:
+        first = await orchestrator.invoke(COUNTING, {"model": "ahead", "n": 1})
+        await orchestrator.prepare(1)
+        # One to load a function on, one for any snapshot, and this one.
+        started = children() - before[2]
+        assert len(started) == 3
+        waiting = {ready.machine.pid for ready in (await orchestrator._node.base()).waiting._ready}
+        again = await orchestrator.invoke(COUNTING, {"model": "ahead", "n": 2})
+        assert (again.path, again.stdout, again.pooled) == (Path.RESUMED, "asked 2\n", True)
+        assert waiting <= children()
+        # One that died is found out, and the call goes on from the snapshot all the same.
+        await orchestrator.prepare(1)
+        for pid in children() - before[2] - started:
+            os.kill(pid, signal.SIGKILL)
+        third = await orchestrator.invoke(COUNTING, {"model": "ahead", "n": 3})
+        assert (third.path, third.stdout) == (Path.RESUMED, "asked 3\n")
+        assert [result(each)["n"] for each in (first, again, third)] == [1, 2, 3]
+        # Each is as unique and as timely as any other.
+        values = []
+        for _ in range(4):
+            began = time.time()
+            told = result(await orchestrator.invoke(UNIQUE, {}))
+            assert began - CLOCK_SLACK_S <= told["time"] <= time.time() + CLOCK_SLACK_S
+            values += told["values"]
+            await orchestrator.prepare(1)
+        assert len({*map(str, values)}) == len(values)
+    del orchestrator  # it refers to snapshots it read
+    assert holdings() == before
+
+
+async def test_leaving_ends_the_calls_under_way(shared: Settings) -> None:
+    before = holdings()
+    endless = Function("endless", "source", b"def main(args):\n    while True: pass")
+    async with VmDispatcher(shared) as orchestrator:
+        calls = [
+            asyncio.create_task(orchestrator.invoke(function, {}, path))
+            for function, path in (
+                (endless, Path.COLD),
+                (endless, Path.AUTO),
+                (endless, Path.BOOTED),
+                (COUNTING, Path.AUTO),
+            )
+        ]
+        await asyncio.sleep(0.7)
+    for call in calls:
+        if call is calls[-1] and call.done() and not call.exception():
+            continue  # it was quicker
+        with pytest.raises(PoolClosedError, match="The dispatcher was closed"):
+            await call
+    with pytest.raises(PoolClosedError):
+        await orchestrator.invoke(COUNTING, {})
+    del calls, call, orchestrator  # they refer to snapshots they read
+    assert holdings() == before

@@ -253,3 +253,39 @@ def test_prints_before_the_point_are_handed_on_there(runner: NativeRunner) -> No
     assert runner.process.stdout is not None
     assert runner.process.stdout.read1() == b"before"  # type: ignore[attr-defined]
     assert rest(runner, {}).json() == {}
+
+
+TRACES = """\
+import gc, random, sys
+import seuss
+def seen():
+    return {
+        "modules": sorted(sys.modules), "random": random.getstate(), "garbage": len(gc.garbage),
+        "callbacks": len(seuss._callbacks), "out": sys.stdout.write(""), "names": sorted(globals()),
+        "generation": seuss.generation(),
+    }
+def main(args):
+    random.seed(1)
+    before = seen()
+    args = seuss.snapshot_point("model")
+    return {"same": before == seen(), "all": args}
+"""
+
+
+def test_a_rehearsal_at_the_point_leaves_no_trace(runner: NativeRunner) -> None:
+    assert runner.request(MessageType.OPTIMISE, b"{}").type is MessageType.DONE
+    for rehearsals in (0, 1, 3):
+        runner.load(TRACES)
+        assert begin(runner, ["model"], {"model": "a"}).type is MessageType.POINT
+        for _ in range(rehearsals):
+            answer = runner.request(MessageType.OPTIMISE, b"{}")
+            assert (answer.type, answer.payload) == (MessageType.DONE, b"{}")
+        told = rest(runner, {"query": 1, "model": None}).json()
+        assert told == {"same": True, "all": {"query": 1, "model": "a"}}
+
+
+def test_without_optimisation_there_is_nothing_to_rehearse(runner: NativeRunner) -> None:
+    runner.load(TRACES)
+    begin(runner, ["model"], {"model": "a"})
+    assert runner.request(MessageType.OPTIMISE, b"{}").type is MessageType.DONE
+    assert rest(runner, {"model": None}).json() == {"same": True, "all": {"model": "a"}}

@@ -88,6 +88,7 @@ def rehearse(runner_class: type[Runner]) -> None:
     import json
     import socket
 
+    from seuss_runner import rehearsing
     from seuss_runner.serve import INVOKE, LOAD, SYNC, UNLOAD
 
     load = {"name": "rehearsal", "main": "main", "format": "source", "code": _DUMMY}
@@ -105,6 +106,7 @@ def rehearse(runner_class: type[Runner]) -> None:
         host = Channel(here.fileno())
         runner = runner_class(Channel(there.fileno()))
         for _ in range(REHEARSALS):
+            rehearsing.rehearse()
             for kind, payload in requests:
                 host.send(kind, 0, payload)
                 runner.answer()
