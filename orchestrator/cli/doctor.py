@@ -16,7 +16,7 @@ from orchestrator.cli import progress
 from orchestrator.cli.options import store_option
 from orchestrator.errors import AcceleratorError, ImageError
 from orchestrator.image import image_digest
-from orchestrator.machines import accelerator
+from orchestrator.machines import accelerator, memory_group
 from orchestrator.runtimes import default_image
 from snapshot_store import SnapshotStore
 
@@ -72,7 +72,7 @@ async def _examine(image: pathlib.Path, store: pathlib.Path) -> list[Finding]:
     if not qemu.fault:
         async with progress.activity("measuring the accelerators"):
             findings.append(await _accelerator(image))
-    findings += [_image(image), _store(store)]
+    findings += [_memory_limits(), _image(image), _store(store)]
     return findings
 
 
@@ -113,6 +113,17 @@ async def _accelerator(image: pathlib.Path) -> Finding:
     except AcceleratorError as error:
         return Finding("accelerator", "none works", error.message, fault=True)
     return Finding("accelerator", f"{verdict.reason} (-accel {verdict.name} -cpu {verdict.cpu})")
+
+
+def _memory_limits() -> Finding:
+    where = memory_group.place()
+    if where.folder is not None:
+        return Finding("memory limits", f"{where}: each machine has one")
+    return Finding(
+        "memory limits",
+        str(where),
+        "Run as root, or by systemd-run --user --scope -p Delegate=yes, or bound it from outside.",
+    )
 
 
 def _image(image: pathlib.Path) -> Finding:

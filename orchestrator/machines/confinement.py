@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import logging
 import os
 import pathlib
 import pwd
@@ -21,7 +22,11 @@ from dataclasses import dataclass, field
 from orchestrator.errors import MachineError
 from orchestrator.machines.accelerator import KVM_DEVICE
 from orchestrator.machines.command_line import MIB, Hardware
+from orchestrator.machines.memory_group import MemoryGroup
+from orchestrator.machines.memory_group import place as memory_place
 from orchestrator.machines.process import dying_with_this
+
+logger = logging.getLogger(__name__)
 
 USERS = range(61184, 65520)
 """User ids that systemd, too, hands out to services while they run: nobody else's, and small
@@ -30,6 +35,8 @@ enough for a container that maps 64 Ki of them."""
 AROUND_RAM = 3 << 30
 """Bytes of addresses beside guest memory: TCG's code buffer takes 1 GiB, libraries and stacks half
 as much (measured: 1.4 GiB in all with two cores)."""
+TAKEN_AROUND_RAM = 3 << 29
+"""Bytes of memory beside guest memory: TCG's code buffer, were it ever full, and half a GiB."""
 PER_CORE = 160 * MIB
 """Addresses of a virtual processor's thread: its stack and malloc's arena."""
 OPEN_FILES = 256
@@ -59,12 +66,16 @@ class Confinement:
     drops_capabilities: bool = False
     claim: socket.socket | None = field(default=None, compare=False)
     """Keeps the user id from other machines for as long as it is open."""
+    memory: MemoryGroup | None = field(default=None, compare=False)
+    """Bounds all memory it takes; None where this process may make no control groups."""
 
     def entering(self) -> Callable[[], None]:
         """Return what the new process runs before it becomes QEMU (`preexec_fn`)."""
         die_with_this = dying_with_this()
 
         def enter() -> None:
+            if self.memory is not None:
+                self.memory.enter()
             if self.drops_capabilities:
                 _drop_bounding_set()
                 _prctl(_PR_SET_SECUREBITS, _NO_ROOT_POWERS)
@@ -86,6 +97,8 @@ class Confinement:
         """Let other machines have the user id; call it once the process is gone."""
         if self.claim is not None:
             self.claim.close()
+        if self.memory is not None:
+            self.memory.remove()
 
     def can_read(self, facts: os.stat_result) -> bool:
         """Whether the process may open a file of these facts to read it."""
@@ -109,15 +122,44 @@ def confine(hardware: Hardware, region_size: int = 0) -> Confinement:
         + AROUND_RAM
         + PER_CORE * (hardware.cores + OTHER_THREADS),
     }
-    if not _may_change_users():
-        return Confinement(limits)
-    groups = _groups_for(KVM_DEVICE) if _needs_kvm(hardware) else ()
-    if groups is None:
-        return Confinement(limits, drops_capabilities=True)
-    user, claim = _claim_user()
+    memory = _memory_group(hardware.memory + region_size + TAKEN_AROUND_RAM)
+    try:
+        if not _may_change_users():
+            return Confinement(limits, memory=memory)
+        groups = _groups_for(KVM_DEVICE) if _needs_kvm(hardware) else ()
+        if groups is None:
+            return Confinement(limits, drops_capabilities=True, memory=memory)
+        user, claim = _claim_user()
+    except BaseException:
+        if memory is not None:
+            memory.remove()
+        raise
     # Only a user of one machine can be held to a number of threads.
     limits[resource.RLIMIT_NPROC] = hardware.cores + OTHER_THREADS
-    return Confinement(limits, user, groups, drops_capabilities=True, claim=claim)
+    return Confinement(limits, user, groups, drops_capabilities=True, claim=claim, memory=memory)
+
+
+def _memory_group(limit: int) -> MemoryGroup | None:
+    """Return a control group that bounds a machine's memory; None, and a word, where none can be.
+
+    Raises MachineError when groups can be made but this one cannot.
+    """
+    where = memory_place()
+    if where.folder is None:
+        _say_once(f"machines run without a limit of memory of their own: {where.obstacle}")
+        return None
+    try:
+        return MemoryGroup(where, limit)
+    except OSError as error:
+        raise MachineError(
+            f"The machine's control group cannot be made ({error}). Keep fewer machines, or remove "
+            f"groups that nobody uses in {where.folder}."
+        ) from error
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    logger.info(message)
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from orchestrator.errors import MachineError
 from orchestrator.machines.command_line import Hardware, Wiring, command_line
 from orchestrator.machines.confinement import Confinement, confine
 from orchestrator.machines.console import Console
+from orchestrator.machines.memory_group import MemoryGroup
 from orchestrator.machines.ram import RamFile
 from orchestrator.machines.shared_memory import SharedMemory
 
@@ -86,6 +87,8 @@ class Machine:
         self._qmp = QMPClient()
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = asyncio.Event()
+        self._exceeded = False
+        """Whether the kernel ended it for the memory it took."""
         self._debug_log = _LogTail()
         self._qemu_log = _LogTail()
         self._cleanup = contextlib.ExitStack()
@@ -219,6 +222,8 @@ class Machine:
         self._qemu_log.drain()
         message = message.removesuffix(".")
         ending = None if self.status is None else describe_status(self.status)
+        if ending is not None and self._exceeded:
+            ending += " at its limit of memory"
         # A message that was made of another one may say it already.
         if ending is not None and ending not in message:
             message = f"{message} ({ending})"
@@ -300,7 +305,7 @@ class Machine:
                 ) from error
             far = console_far.dup()
             self._cleanup.callback(far.close)
-        self._watch(self._process)
+        self._watch(self._process, confinement.memory)
         self._console = Console(console)
         self._cleanup.callback(self._console.close)
         self._cleanup.callback(self._debug_log.follow(debug))
@@ -335,7 +340,7 @@ class Machine:
             pass
         return copy
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, process: subprocess.Popen[bytes], memory: MemoryGroup | None) -> None:
         """Reap the process as soon as it ends, and tell those who wait for that."""
         loop = asyncio.get_running_loop()
         try:
@@ -350,6 +355,7 @@ class Machine:
             process.wait()
             loop.remove_reader(descriptor)
             os.close(descriptor)
+            self._exceeded = memory is not None and memory.exceeded
             self._ended.set()
 
         loop.add_reader(descriptor, reap)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
+import subprocess
 
 import pytest
 
 from orchestrator.errors import MachineError
-from orchestrator.machines import confinement
-from orchestrator.machines.command_line import Hardware
+from orchestrator.machines import confinement, memory_group
+from orchestrator.machines.command_line import MIB, Hardware
 from orchestrator.machines.confinement import OTHER_THREADS, USERS, confine
 from orchestrator.machines.machine import Machine
 from orchestrator.machines.shared_memory import SharedMemory
@@ -209,3 +210,49 @@ async def test_descriptors_beyond_the_limit_are_inherited_all_the_same(
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+@pytest.fixture
+def groups() -> pathlib.Path:
+    """The folder in which machines' control groups are made."""
+    where = memory_group.place()
+    if where.folder is None:
+        pytest.skip(str(where))
+    return where.folder
+
+
+async def test_all_memory_of_a_machine_is_bounded(
+    hardware: Hardware,
+    test_guest: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    groups: pathlib.Path,
+) -> None:
+    def mine() -> set[pathlib.Path]:
+        return {*groups.glob(f"seuss-{os.getpid()}-*")}
+
+    before = mine()
+    async with Machine(hardware, kernel=test_guest) as machine:
+        [group] = mine() - before
+        assert (group / "cgroup.procs").read_text().split() == [str(machine.pid)]
+        assert (await obey(machine, "p"))[1] == 1
+        assert "limit" not in machine.error("it is well").message
+    assert mine() == before
+    # One that takes more is ended, alone, and the error says why.
+    monkeypatch.setattr(confinement, "TAKEN_AROUND_RAM", 16 * MIB - hardware.memory)
+    with pytest.raises(MachineError, match="ended by SIGKILL at its limit of memory"):
+        await Machine(hardware, kernel=test_guest).start()
+    assert mine() == before
+
+
+def test_groups_of_the_killed_are_swept(groups: pathlib.Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left, used = groups / f"seuss-{gone.pid}-1", groups / f"seuss-{os.getpid()}-test"
+    left.mkdir()
+    used.mkdir()
+    try:
+        memory_group.place.cache_clear()
+        assert memory_group.place().folder == groups
+        assert used.exists() and not left.exists()
+    finally:
+        used.rmdir()

@@ -1,0 +1,61 @@
+"""Where machines' control groups can be made, as a host's files in /proc tell it."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from orchestrator.machines.memory_group import MemoryGroup, Place, find_place
+
+HYBRID = (
+    "proc /proc proc rw 0 0\n"
+    "cgroup {0}/cpu cgroup rw,relatime,cpu,cpuacct 0 0\n"
+    "cgroup {0}/memory cgroup rw,relatime,memory 0 0\n"
+    "cgroup2 {0}/unified cgroup2 rw,relatime 0 0\n"
+)
+
+
+def unified(root: pathlib.Path, folder: str, controllers: str) -> None:
+    """Lay out a group of version 2 as the kernel shows it."""
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / folder / "cgroup.subtree_control").write_text(controllers)
+    (root / folder / "cgroup.procs").write_text("")
+
+
+def test_version_one_is_used_where_it_has_the_memory(tmp_path: pathlib.Path) -> None:
+    own = tmp_path / "memory" / "session"
+    own.mkdir(parents=True)
+    mounts = HYBRID.format(tmp_path)
+    assert find_place(mounts, "4:memory:/session\n1:cpu,cpuacct:/\n0::/x") == Place(own, 1)
+    # What a container is told can be the path on its host.
+    assert find_place(mounts, "4:memory:/host/7f\n0::/") == Place(tmp_path / "memory", 1)
+
+
+def test_version_two_needs_the_controller(tmp_path: pathlib.Path) -> None:
+    mounts = f"cgroup2 {tmp_path} cgroup2 rw 0 0\n"
+    unified(tmp_path, "", "cpu memory pids\n")
+    unified(tmp_path, "a.slice", "cpu memory\n")
+    unified(tmp_path, "a.slice/b.scope", "")
+    assert find_place(mounts, "0::/\n") == Place(tmp_path, 2)
+    # Beside a group that has processes, for its children get no controller.
+    assert find_place(mounts, "0::/a.slice/b.scope\n") == Place(tmp_path / "a.slice", 2)
+    unified(tmp_path, "a.slice", "cpu\n")
+    refused = find_place(mounts, "0::/a.slice/b.scope\n")
+    assert refused.folder is None and "no memory controller" in refused.obstacle
+
+
+@pytest.mark.parametrize(
+    ("mounts", "membership"),
+    [("proc /proc proc rw 0 0\n", "0::/\n"), ("", ""), ("cgroup /x cgroup rw,cpu 0 0", "1:cpu:/")],
+)
+def test_without_control_groups_it_says_so(mounts: str, membership: str) -> None:
+    assert str(find_place(mounts, membership)).startswith("no limit: no control group for memory")
+
+
+def test_a_group_of_version_two_is_bounded_without_swap(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        MemoryGroup(Place(tmp_path, 2), 1 << 20)  # this folder is not the kernel's
+    [made] = tmp_path.iterdir()
+    assert (made / "memory.max").read_text() == str(1 << 20)
+    assert (made / "memory.swap.max").read_text() == "0"
