@@ -35,14 +35,19 @@ Names = tuple[str, ...]
 class Named:
     """The arguments of one call on their two ways.
 
-    `key` is the names and the digest of their values, `label` the same for people; `begin` and
-    `rest` are payloads of these frames.
+    `key` is the names and the digest of their values; `begin` and `rest` are payloads of these
+    frames; `function` is the function's name.
     """
 
     key: str
-    label: str
+    function: str
     begin: bytes
     rest: bytes
+
+    @property
+    def label(self) -> str:
+        """The function and the values for people; worked out here, since few calls need it."""
+        return _label(self.function, json.loads(self.begin)["args"])
 
 
 def split(function: Function, names: Names, args: Mapping[str, Any]) -> Named | None:
@@ -54,7 +59,7 @@ def split(function: Function, names: Names, args: Mapping[str, Any]) -> Named | 
     if max(len(told), len(rest)) > MAX_PAYLOAD:
         return None
     key = f"{json.dumps(names)}:{hashlib.sha256(told).hexdigest()}"
-    return Named(key, _label(function.name, values), told, rest)
+    return Named(key, function.name, told, rest)
 
 
 def told_names(told: object) -> Names | None:

@@ -12,6 +12,7 @@ from orchestrator.errors import (
     BusyError,
     DeploymentError,
     FunctionFileError,
+    PoolClosedError,
     SettingsError,
     UnknownFunctionError,
     UnknownInvocationError,
@@ -26,6 +27,7 @@ STATUS: Final[dict[type[SeussError], tuple[int, str]]] = {
     FunctionFileError: (400, "bad-request"),
     SettingsError: (400, "bad-request"),
     BusyError: (429, "busy"),
+    PoolClosedError: (503, "closing"),
 }
 """Errors that are the client's to mend; all others are the platform's."""
 
@@ -81,7 +83,15 @@ def json_response(
     told: Any, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
     """Return a value as JSON."""
-    body = json.dumps(told, separators=(",", ":")).encode()
+    return json_text(json.dumps(told, separators=(",", ":")), status, headers)
+
+
+def json_text(text: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Return what is JSON already."""
     return web.Response(
-        body=body, status=status, headers=headers, content_type="application/json", charset="utf-8"
+        body=text.encode(),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+        charset="utf-8",
     )

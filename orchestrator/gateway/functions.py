@@ -12,7 +12,7 @@ from aiohttp import web
 
 from orchestrator.function import Function
 from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT, Bodies, parse_object
-from orchestrator.gateway.errors import RequestError, function_status, json_response
+from orchestrator.gateway.errors import RequestError, function_status, json_response, json_text
 from orchestrator.gateway.events import event
 from orchestrator.gateway.outcomes import remember
 from orchestrator.paths import Path
@@ -35,6 +35,7 @@ CHOICES: Final[dict[str, type]] = {
 }
 """What can be said of a function beside its code."""
 MOST_LISTED: Final = 1000
+MOST_LISTED_BYTES: Final = 16 << 20
 
 
 class Functions:
@@ -102,18 +103,22 @@ class Functions:
         return json_response(outcome.entry.to_json() | {"waited_ms": outcome.waited_ms}, status)
 
     async def log(self, request: web.Request) -> web.Response:
-        """The last invocations; ?function=, ?limit= and ?after= (a serial number) choose."""
+        """The last invocations; ?function=, ?limit= and ?after= (a serial number) choose.
+
+        ?brief=true leaves out what can be long.
+        """
         await self._platform.write_log()
         limit = whole(request, "limit") or 100
         after = whole(request, "after")
-        found = await asyncio.to_thread(
-            self._platform.log.list,
+        told = await asyncio.to_thread(
+            self._platform.log.listed,
             request.query.get("function"),
             max(0, min(limit, MOST_LISTED)),
             after,
+            brief=truth(request, "brief"),
+            most=MOST_LISTED_BYTES,
         )
-        told = [{"serial": serial} | record for serial, record in found]
-        return json_response({"invocations": told})
+        return json_text(f'{{"invocations":{told}}}')
 
     async def logged(self, request: web.Request) -> web.Response:
         """One invocation."""

@@ -53,6 +53,8 @@ class Layers:
         """Send the answer here, within its deadline, so that its time is known."""
         began = time.perf_counter()
         response = await handler(request)
+        # What functions return is data, whatever a browser would make of it.
+        response.headers["X-Content-Type-Options"] = "nosniff"
         outcome = remembered(request)
         if outcome is not None:
             response.headers[INVOCATION_HEADER] = outcome.id

@@ -117,6 +117,9 @@ def _own() -> Json:
                     _in_query("function", STRING, "Only this one's."),
                     _in_query("limit", INTEGER, "At most so many."),
                     _in_query("after", INTEGER, "Only those with a higher serial number."),
+                    _in_query(
+                        "brief", BOOLEAN, "Only id, time, function, path, latency, error_kind."
+                    ),
                 ],
             )
         },

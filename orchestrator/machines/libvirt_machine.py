@@ -23,8 +23,9 @@ import threading
 import time
 import urllib.parse
 import weakref
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
 from xml.etree import ElementTree
 
 import libvirt
@@ -265,9 +266,8 @@ class LibvirtMachine(Machine):
             raise self.error(f"QEMU ended before it answered {command}")
         try:
             async with asyncio.timeout(ANSWER_DEADLINE_S):
-                # Of its own, since the thread may outlive this call.
-                given = None if descriptor is None else os.dup(descriptor)
-                told = await asyncio.to_thread(self._pass, line, given)
+                with _Copies(() if descriptor is None else (descriptor,)) as given:
+                    told = await asyncio.to_thread(self._pass, line, given)
         except TimeoutError as error:
             raise self.error(f"QEMU did not answer {command} in time") from error
         except libvirt.libvirtError as error:
@@ -277,15 +277,51 @@ class LibvirtMachine(Machine):
             raise self.error(f"QEMU refused {command}: {answer['error'].get('desc')}")
         return answer["return"]
 
-    def _pass(self, line: str, descriptor: int | None) -> str:
-        if descriptor is None:
-            told: str = libvirt_qemu.qemuMonitorCommand(self._domain, line, 0)
+    def _pass(self, line: str, given: _Copies) -> str:
+        with given.taken() as descriptors:
+            if not descriptors:
+                told: str = libvirt_qemu.qemuMonitorCommand(self._domain, line, 0)
+            else:
+                told, _ = libvirt_qemu.qemuMonitorCommandWithFiles(
+                    self._domain, line, descriptors, 0
+                )
             return told
+
+
+class _Copies:
+    """Copies of descriptors for a thread, which may outlive the call that gives them to it.
+
+    They belong to the thread once it took them, and before that to the context, which closes them:
+    a call can be given up before a thread is free.
+    """
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self._copies = [[os.dup(descriptor) for descriptor in descriptors]]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self.taken():
+            pass
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[list[int]]:
+        """Lend them to the first who asks, and close them after that; another gets none."""
         try:
-            told, _ = libvirt_qemu.qemuMonitorCommandWithFiles(self._domain, line, [descriptor], 0)
-            return told
+            copies = self._copies.pop()  # one step, whatever other threads do
+        except IndexError:
+            copies = []
+        try:
+            yield copies
         finally:
-            os.close(descriptor)
+            for copy in copies:
+                os.close(copy)
 
 
 async def _to_its_end(work: Callable[[], None]) -> None:

@@ -20,6 +20,9 @@ HALF_LIFE_S: Final = 3600.0
 LEFT: Final = 0.9
 """Share of the budget that is in use after snapshots had to go, so that the next fits."""
 
+FORGOTTEN_S: Final = 3600.0
+"""Seconds after its last use from which a snapshot is not awaited in the store any more."""
+
 Use = tuple[float, float]
 """How often a snapshot was used, old uses counting less, and when last (Unix seconds)."""
 
@@ -93,6 +96,7 @@ class Budget:
         Raises StoreError, DatabaseError.
         """
         manifests = {manifest.id: manifest for manifest in self._store.list()}
+        self._forget_the_gone(manifests)
         total = sum(manifest.stored_bytes for manifest in manifests.values())
         if total <= self._limit:
             return ()
@@ -122,6 +126,17 @@ class Budget:
             total -= least.stored_bytes
         self._uses.forget(gone)
         return tuple(gone)
+
+    def _forget_the_gone(self, manifests: Mapping[str, Manifest]) -> None:
+        """Drop the counts of snapshots that others deleted."""
+        now = time.time()
+        gone = [
+            snapshot
+            for snapshot, (_, last) in self._uses.all().items()
+            if snapshot not in manifests and last < now - FORGOTTEN_S
+        ]
+        if gone:
+            self._uses.forget(gone)
 
 
 def _stays(manifest: Manifest, images: frozenset[str] | None) -> bool:

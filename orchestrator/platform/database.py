@@ -6,7 +6,7 @@ import pathlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -39,8 +39,8 @@ Result = TypeVar("Result")
 class Database:
     """Connections to the file, made when missing; a context manager, usable by several threads.
 
-    Reading has a connection of its own, so that a writer that waits for the disk holds no reader
-    up.
+    Whoever reads has a connection alone, so that neither a writer that waits for the disk nor a
+    long query holds a reader up.
 
     Args:
         folder: the store's.
@@ -51,14 +51,16 @@ class Database:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.path = folder / FILE_NAME
-        self._reading = threading.Lock()
         self._writing = threading.Lock()
+        self._readers: list[sqlite3.Connection] = []
+        """Connections that nobody reads by now."""
+        self._closed = False
         with self._reported("open"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._writer = self._connect()
             try:
                 self._prepare()
-                self._reader = self._connect()
+                self._readers.append(self._connect())
             except BaseException:
                 self._writer.close()
                 raise
@@ -75,20 +77,38 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
-        with self._writing, self._reading:
-            self._reader.close()
+        """Let go of the file; who still reads does so at the end of that."""
+        self._closed = True
+        while self._readers:
+            self._readers.pop().close()
+        with self._writing:
             self._writer.close()
 
-    def read(self, query: str, values: Sequence[object] = ()) -> Rows:
+    def read(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> Rows:
         """Return the rows of a query. Raises DatabaseError."""
-        with self._reported("read"), self._reading:
-            return self._reader.execute(query, values).fetchall()
+        with self._reported("read"), self._reader() as reader:
+            return reader.execute(query, values).fetchall()
 
     def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do `work` in one transaction. Raises DatabaseError, and what `work` raises."""
         with self._reported("write"), self._writing, _transaction(self._writer):
             return work(self._writer)
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection; there are as many as ever read at the same time."""
+        if self._closed:
+            raise sqlite3.ProgrammingError("it was closed")
+        try:
+            reader = self._readers.pop()  # one step, whatever other threads do
+        except IndexError:
+            reader = self._connect()
+        try:
+            yield reader
+        finally:
+            self._readers.append(reader)
+            if self._closed:
+                self.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

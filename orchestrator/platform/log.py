@@ -23,6 +23,13 @@ OUTPUT_KEPT: Final = 16 << 10
 RESULT_KEPT: Final = 64 << 10
 """Letters of a result's JSON that is kept; a longer one is not."""
 
+_BRIEF: Final = (
+    "json_object('id', id, 'time', time, 'function', function, 'version', record ->> 'version', "
+    "'isolation', record ->> 'isolation', 'path', record ->> 'path', "
+    "'latency_ms', record ->> 'latency_ms', 'error_kind', record ->> '$.error.kind')"
+)
+"""An entry without what a function said, in SQL."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -104,6 +111,39 @@ class Log:
             (*values, limit),
         )
         return [(serial, json.loads(record)) for serial, record in reversed(rows)]
+
+    def listed(
+        self,
+        function: str | None = None,
+        limit: int = 100,
+        after: int = 0,
+        *,
+        brief: bool = False,
+        most: int = MOST_BYTES,
+    ) -> str:
+        """Return the same as a JSON array, each with its `serial` as a member.
+
+        Args:
+            function: only this one's.
+            limit: how many at most.
+            after: only those with a higher serial number.
+            brief: leave results and texts out.
+            most: characters of records at most; the oldest are left out, never the newest.
+
+        Raises:
+            DatabaseError
+        """
+        only = "" if function is None else "AND function = :function"
+        record = _BRIEF if brief else "record"
+        rows = self._database.read(
+            # Made into text here, where other threads are not held up by it.
+            "SELECT serial, record FROM (SELECT serial, record, sum(length(record)) OVER "
+            f"(ORDER BY serial DESC) AS size FROM (SELECT serial, {record} AS record FROM "
+            f"invocations WHERE serial > :after {only} ORDER BY serial DESC LIMIT :limit)) "
+            "WHERE size - length(record) < :most ORDER BY serial",
+            {"function": function, "after": after, "limit": limit, "most": most},
+        )
+        return "[" + ",".join(f'{{"serial":{serial},{text[1:]}' for serial, text in rows) + "]"
 
 
 def _keep_newest(connection: sqlite3.Connection, function: str) -> None:

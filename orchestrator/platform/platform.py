@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from orchestrator.errors import ImageError
+from orchestrator.calls import Calls
+from orchestrator.errors import ImageError, PoolClosedError
 from orchestrator.image import image_digest
 from orchestrator.invocation import Invocation, InvocationError, Phases
 from orchestrator.paths import Path
@@ -64,6 +65,7 @@ class Outcome:
 class Platform:
     """Runs deployed functions; an async context manager that leaves no machine behind.
 
+    Leaving it ends the invocations that run or wait, with PoolClosedError for their callers.
     One invocation's failure touches no other: what a function does is in its own outcome, and a
     platform's failure is raised to its caller alone.
 
@@ -95,7 +97,7 @@ class Platform:
         self._unwritten: deque[Entry] = deque(maxlen=MOST_UNWRITTEN)
         self._writing = asyncio.Lock()
         self._uses: Uses
-        self._detached: set[asyncio.Task[Outcome]] = set()
+        self._calls = Calls("platform")
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -111,7 +113,7 @@ class Platform:
             await stack.enter_async_context(self.dispatchers)
             for chore in (self._keep_log_written(), self._keep_budget()):
                 stack.push_async_callback(_cancelled, asyncio.create_task(chore))
-            stack.push_async_callback(self._end_detached)
+            stack.push_async_callback(self._calls.end)
             self._stack = stack.pop_all()
         return self
 
@@ -160,13 +162,19 @@ class Platform:
             UnknownFunctionError: none of that name is deployed.
             BusyError: too many run and wait.
             SettingsError: a limit that cannot be.
+            PoolClosedError: the platform was left before it ended.
             SeussError: the platform failed.
         """
         if timeout_s is not None:
             checked_timeout(timeout_s)  # before it waits, or starts a machine
         deployed = self.registry.get(name)
         turn = self.admission(deployed.deployment.isolation).claim()
-        return await self._run(uuid.uuid4().hex, deployed, args, path, timeout_s, turn)
+        try:
+            return await self._calls.run(
+                self._run(uuid.uuid4().hex, deployed, args, path, timeout_s, turn)
+            )
+        finally:
+            turn.release()  # also if it never began
 
     def begin(
         self, name: str, args: Mapping[str, Any], ended: Callable[[], None] = lambda: None
@@ -174,13 +182,16 @@ class Platform:
         """Invoke a function and wait for nothing: return the id under which the log will have it.
 
         `ended` is called once the invocation is over, not if this raises: UnknownFunctionError,
-        BusyError or DatabaseError.
+        BusyError, PoolClosedError or DatabaseError.
         """
         deployed = self.registry.get(name)
         turn = self.admission(deployed.deployment.isolation).claim()
         id = uuid.uuid4().hex
-        task = asyncio.create_task(self._run(id, deployed, args, Path.AUTO, None, turn))
-        self._detached.add(task)
+        try:
+            task = self._calls.begin(self._run(id, deployed, args, Path.AUTO, None, turn))
+        except PoolClosedError:
+            turn.release()
+            raise
         task.add_done_callback(lambda _: turn.release())  # also if it never began
         task.add_done_callback(self._ended)
         task.add_done_callback(lambda _: ended())
@@ -255,15 +266,9 @@ class Platform:
             self._listener(entry)
 
     def _ended(self, task: asyncio.Task[Outcome]) -> None:
-        self._detached.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             logger.error("an invocation that nobody waits for failed: %s", error)
-
-    async def _end_detached(self) -> None:
-        for task in self._detached:
-            task.cancel()
-        await asyncio.gather(*self._detached, return_exceptions=True)
 
     async def _keep_log_written(self) -> None:
         while True:

@@ -70,6 +70,14 @@ def test_arguments_that_do_not_fit_are_not_split() -> None:
     assert split(FUNCTION, ("m",), {"q": "x" * (MAX_PAYLOAD - 20)}) is not None
 
 
+def test_a_call_pays_for_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    def label(name: str, values: object) -> str:
+        raise AssertionError("nobody asked for it")
+
+    monkeypatch.setattr(points, "_label", label)
+    assert split(FUNCTION, ("m",), {"m": 1}) is not None
+
+
 def test_labels_are_short_and_printable() -> None:
     named = split(FUNCTION, ("m", "n"), {"m": "two\nlines", "n": ["x" * 500]})
     assert named is not None

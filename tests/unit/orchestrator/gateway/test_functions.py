@@ -225,3 +225,21 @@ async def test_many_functions_at_once(client: aiohttp.ClientSession, platform: P
             await asyncio.sleep(0.01)
 
     await asyncio.gather(*(call(number % 20) for number in range(60)))
+
+
+async def test_answers_are_data_for_browsers_too(client: aiohttp.ClientSession) -> None:
+    for path in ("/", "/functions", "/absent"):
+        async with client.get(path) as answer:
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_brief_list_has_no_results(client: aiohttp.ClientSession) -> None:
+    async with client.post("/functions/echo/invoke", json={"text": "x" * 1000}) as answer:
+        told = await answer.json()
+    async with client.get("/invocations") as answer:
+        (full,) = (await answer.json())["invocations"]
+    async with client.get("/invocations?brief=true") as answer:
+        (brief,) = (await answer.json())["invocations"]
+    assert full["result"] == told["result"] and full["id"] == brief["id"] == told["id"]
+    assert "result" not in brief and brief["error_kind"] is None
+    assert brief["latency_ms"] == told["latency_ms"]

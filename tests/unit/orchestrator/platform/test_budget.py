@@ -146,3 +146,17 @@ async def test_a_platform_keeps_its_budget(tmp_path: pathlib.Path, fakes: Fakes)
             platform.registry.put(echo())
             await platform.invoke("echo", {})
             await until(lambda: labels(store) == {"base"})
+
+
+def test_what_others_deleted_is_forgotten(
+    store: SnapshotStore, uses: Uses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, deleted = (store.commit(draft(label)).manifest.id for label in ("a", "b"))
+    for snapshot in (kept, deleted, "not yet stored"):
+        uses.note(snapshot)
+    uses.write()
+    store.delete(deleted)
+    budget = Budget(store, uses, 1 << 30, here)
+    assert budget.keep() == () and {*uses.all()} == {kept, deleted, "not yet stored"}
+    monkeypatch.setattr(budgets, "FORGOTTEN_S", -1.0)
+    assert budget.keep() == () and {*uses.all()} == {kept}

@@ -79,3 +79,30 @@ def test_letters_that_no_file_takes(database: Database) -> None:
     log = Log(database)
     log.append([entry(1, result={"odd": "\ud800"})])
     assert log.get(f"{1:032x}")["result"] == {"odd": "\ud800"}
+
+
+def test_a_list_for_programs_is_the_same(database: Database) -> None:
+    log = Log(database)
+    failed = InvocationError("exception", "no")
+    log.append([entry(1), entry(2, "g", result=None, error=failed), entry(3, stdout="\u00e9")])
+    told = json.loads(log.listed())
+    assert told == [{"serial": serial} | record for serial, record in log.list()]
+    assert [each["id"] for each in json.loads(log.listed("g"))] == [f"{2:032x}"]
+    assert [each["serial"] for each in json.loads(log.listed(limit=2))] == [2, 3]
+    assert [each["serial"] for each in json.loads(log.listed(after=1, limit=1))] == [3]
+    assert log.listed(after=3) == "[]"
+    brief = json.loads(log.listed(brief=True))
+    assert [each["error_kind"] for each in brief] == [None, "exception", None]
+    names = {*told[0]} - {"stdout", "stderr", "result", "error"}
+    assert {*brief[0]} - {"error_kind"} <= names
+    assert all(brief[0][name] == told[0][name] for name in {*brief[0]} - {"error_kind"})
+
+
+def test_a_list_for_programs_is_bounded(database: Database) -> None:
+    log = Log(database)
+    log.append([entry(n, result={"n": "x" * 1000}) for n in range(20)])
+    sizes = [len(json.dumps(record)) for _, record in log.list()]
+    most = sum(sizes[-3:]) - 1
+    assert [each["serial"] for each in json.loads(log.listed(most=most))] == [18, 19, 20]
+    assert [each["serial"] for each in json.loads(log.listed(most=1))] == [20]
+    assert len(json.loads(log.listed(brief=True, most=most))) > 3

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestrator.errors import BusyError, MachineError, SettingsError, UnknownFunctionError
+from orchestrator.errors import (
+    BusyError,
+    MachineError,
+    PoolClosedError,
+    SettingsError,
+    UnknownFunctionError,
+)
 from orchestrator.paths import Path
 from orchestrator.platform import platform as platform_module
 from orchestrator.platform.database import Database
@@ -199,3 +205,20 @@ async def test_a_call_that_nobody_waits_for_is_admitted_like_others(
 def test_policies_that_cannot_work(values: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match="Give"):
         Policies(**values)
+
+
+async def test_leaving_ends_what_runs_and_what_waits(tmp_path: pathlib.Path, fakes: Fakes) -> None:
+    policies = Policies(contexts=1, machines=1, queue=2)
+    async with Platform(fake_settings(tmp_path), policies, make=fakes.make) as platform:
+        platform.registry.put(echo())
+        calls = [asyncio.create_task(platform.invoke("echo", {"wait": True})) for _ in range(2)]
+        platform.begin("echo", {"wait": True})
+        await until(lambda: bool(fakes.made) and fakes.of("uc").running == 1)
+    assert (fakes.of("uc").cancelled, fakes.of("uc").running, len(fakes.made)) == (1, 0, 1)
+    assert not platform.fill()["uc"]["running"] and not platform.fill()["uc"]["waiting"]
+    for call in calls:
+        with pytest.raises(PoolClosedError, match="The platform was closed"):
+            await call
+    with Database(tmp_path / "store") as database:
+        kinds = [record["error"]["kind"] for _, record in Log(database).list()]
+    assert kinds == ["cancelled"] * 3
