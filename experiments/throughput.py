@@ -16,36 +16,24 @@ import json
 import pathlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from experiments import environment
 from experiments.own_stores import own_stores
-from experiments.peers.errors import PeerError
-from experiments.peers.oci import Crun
-from experiments.peers.peer import Peer
-from experiments.peers.podman import Podman
-from experiments.peers.pool import ContainerPool
 from experiments.recording import write_whole
+from experiments.systems import SEUSS, SYSTEMS, Call, open_pools, seuss
 from experiments.workloads import NOP
 from orchestrator.function import Function
 from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings
-from orchestrator.uc.dispatcher import UcDispatcher
 from snapshot_store.errors import SeussError
 
 NAME = "throughput"
 FORMAT = 1
-SEUSS = "seuss"
-POOLS: Mapping[str, type[Peer]] = {Podman.name: Podman, Crun.name: Crun}
-SYSTEMS = (SEUSS, *POOLS)
-SAMPLE_CONTAINERS = 3
-"""Started before the run, to know how many fit the node's memory."""
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, steps done, and steps in all."""
-Call = Callable[[Function], Awaitable[tuple[dict[str, Any], str]]]
-"""Calls a function and returns its answer and the path taken; SeussError when it fails."""
 
 
 @dataclass(frozen=True)
@@ -173,14 +161,9 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Throughput:
         settings = replace(
             plan.settings, isolation="uc", memory_mib=memory_mib, store=stores / "first"
         )
-        peers: dict[str, Peer] = {}
-        for name, kind in POOLS.items():
-            report(f"looking for {name}", len(peers), len(POOLS))
-            try:
-                peers[name] = await stack.enter_async_context(kind())
-                await _fit(record, name, peers[name])
-            except PeerError as error:
-                record.unavailable[name] = error.message
+        pools = await open_pools(stack, memory_mib, report)
+        record.containers, record.container_bytes = pools.containers, pools.container_bytes
+        record.unavailable = pools.unavailable
         steps = plan.scale.rounds * len(SYSTEMS) * len(plan.scale.exponents)
         for number in range(plan.scale.rounds):
             for done, (system, functions) in enumerate(order(plan.scale, plan.seed, number)):
@@ -193,9 +176,9 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Throughput:
                 wanted = calls(plan.scale, functions, tag)
                 if system == SEUSS:
                     own = replace(settings, store=stores / f"{number}-{functions}")
-                    node = _seuss(own)
+                    node = seuss(own)
                 else:
-                    node = _pool(peers[system], record.containers[system])
+                    node = pools.node(system)
                 async with node as call:
                     trial = Trial(
                         system, functions, number, *await drive(call, wanted, plan.scale, expected)
@@ -218,7 +201,7 @@ async def drive(
         for function in waiting:
             started = time.perf_counter()
             try:
-                answer, path = await call(function)
+                answer, path = await call(function, NOP.arguments)
                 if answer != expected:
                     errors.append(f"wrong answer: {answer}")
                 paths[path] = paths.get(path, 0) + 1
@@ -229,40 +212,3 @@ async def drive(
     began = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(scale.clients)))
     return time.perf_counter() - began, latencies, paths, errors
-
-
-async def _fit(record: Throughput, name: str, peer: Peer) -> None:
-    """Find how many containers fit the node's memory, by what idle ones take."""
-    started = [await peer.start() for _ in range(SAMPLE_CONTAINERS)]
-    try:
-        each = sum(instance.memory() for instance in started) / len(started)
-    finally:
-        for instance in started:
-            await peer.end(instance)
-    record.container_bytes[name] = each
-    record.containers[name] = int(record.node_mib * 2**20 // each)
-
-
-@contextlib.asynccontextmanager
-async def _seuss(settings: Settings) -> AsyncIterator[Call]:
-    async with UcDispatcher(settings) as dispatcher:
-        await dispatcher.ensure_base()
-
-        async def call(function: Function) -> tuple[dict[str, Any], str]:
-            answer = await dispatcher.invoke(function, NOP.arguments)
-            if answer.error is not None:
-                raise SeussError(f"{answer.error.kind}: {answer.error.message}")
-            return answer.result or {}, answer.path.value
-
-        yield call
-
-
-@contextlib.asynccontextmanager
-async def _pool(peer: Peer, most: int) -> AsyncIterator[Call]:
-    async with ContainerPool(peer, most) as pool:
-
-        async def call(function: Function) -> tuple[dict[str, Any], str]:
-            served = await pool.invoke(function.id, function.code, NOP.arguments)
-            return served.result, served.path
-
-        yield call

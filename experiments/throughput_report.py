@@ -12,11 +12,9 @@ from experiments.peers.oci import Crun
 from experiments.peers.podman import Podman
 from experiments.promises import Check, promises
 from experiments.summary import Ratio, ratio_of_medians
-from experiments.throughput import POOLS, SEUSS, SYSTEMS, Throughput
+from experiments.systems import POOLS, SEUSS, SYSTEMS, TITLES, pools_table
+from experiments.throughput import Throughput
 
-TITLES = {SEUSS: "SEUSS (contexts in one node)"} | {
-    name: f"pool: {peer.title}" for name, peer in POOLS.items()
-}
 LEAST = {Podman.name: 20.0, Crun.name: 4.0}
 """How many times a pool's throughput SEUSS must reach on all-new functions."""
 PERCENTILES = (1, 25, 50, 75, 99)
@@ -87,7 +85,7 @@ def render(record: Throughput) -> str:
                 "## Paths taken (share of calls)",
                 _paths(record),
                 "## The pools",
-                _pools(record),
+                pools_table(record.containers, record.container_bytes, record.unavailable),
                 "## The paper's figures, not measured here",
                 _paper(record),
                 "## Environment",
@@ -144,17 +142,6 @@ def _paths(record: Throughput) -> str:
                 )
                 rows.append((str(functions), TITLES[system], shares))
     return table(("functions", "system", "paths"), rows)
-
-
-def _pools(record: Throughput) -> str:
-    rows = []
-    for name in POOLS:
-        if name in record.unavailable:
-            rows.append((TITLES[name], "-", "-", f"does not run here: {record.unavailable[name]}"))
-        elif name in record.containers:
-            each = f"{record.container_bytes[name] / 1e6:.1f}"
-            rows.append((TITLES[name], str(record.containers[name]), each, ""))
-    return table(("pool", "most containers", "MB each (PSS)", "note"), rows)
 
 
 def _paper(record: Throughput) -> str:

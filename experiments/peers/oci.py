@@ -35,9 +35,15 @@ rm -rf "$box"
 
 
 class OciRuntime(Peer):
-    """Containers of one OCI runtime, in all the namespaces that its own specification names."""
+    """Containers of one OCI runtime, in all the namespaces that its own specification names.
+
+    With `network`, in the host's network.
+    """
 
     runtime: ClassVar[str]
+
+    def __init__(self, network: bool = False) -> None:
+        self._network = network
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         folder = pathlib.Path(
@@ -68,6 +74,9 @@ class OciRuntime(Peer):
         spec["root"] = {"path": str(box / "merged"), "readonly": False}
         meet = {"destination": "/meet", "type": "bind", "source": str(self._folder / "meet")}
         spec["mounts"].append(meet | {"options": ["bind", "rw"]})
+        if self._network:
+            spaces = spec["linux"]["namespaces"]
+            spec["linux"]["namespaces"] = [each for each in spaces if each["type"] != "network"]
         spec["linux"]["cgroupsPath"] = f"/{self._folder.name}/{name}"
         spec["linux"].setdefault("resources", {})["memory"] = {"limit": MEMORY_LIMIT}
         return spec

@@ -21,10 +21,16 @@ LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
 
 
 class Podman(Peer):
-    """Containers by `podman run --detach`, without a network, in crun."""
+    """Containers by `podman run --detach` in crun, without a network or with the host's.
+
+    The host's costs the least: an engine's own network takes a pair of devices per container.
+    """
 
     name = "podman"
     title = "container (podman)"
+
+    def __init__(self, network: bool = False) -> None:
+        self._network = "host" if network else "none"
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         folder = pathlib.Path(
@@ -67,7 +73,7 @@ class Podman(Peer):
         try:
             async with self._meeting.expect(name) as future:
                 await self.run(
-                    *("run", "--detach", "--name", name, "--network", "none", *LIMITS),
+                    *("run", "--detach", "--name", name, "--network", self._network, *LIMITS),
                     *("--log-driver", "none", "--cgroup-parent", f"/{self._folder.name}"),
                     *("--memory", str(MEMORY_LIMIT), "-v", f"{self._folder / 'meet'}:/meet"),
                     *(IMAGE, str(rootfs.PYTHON), "-S", "-I", "/caller.py", "/meet/socket", name),

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from experiments.peers.oci import Crun
 from experiments.peers.podman import Podman
 from experiments.plots import redraw, style
-from experiments.throughput import NAME, SEUSS, SYSTEMS, Throughput
-from experiments.throughput_report import TITLES
+from experiments.systems import SEUSS, SYSTEMS, TITLES
+from experiments.throughput import NAME, Throughput
 
 LOOKS = {
     SEUSS: (style.BLUE, "o"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import pathlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 
 from experiments import throughput_report
 from experiments.plots import throughput as throughput_plot
-from experiments.throughput import SEUSS, SYSTEMS, Scale, Throughput, Trial, calls, drive, order
+from experiments.systems import SEUSS, SYSTEMS
+from experiments.throughput import Scale, Throughput, Trial, calls, drive, order
 from orchestrator.function import Function
 from snapshot_store.errors import SeussError
 
@@ -63,7 +65,7 @@ async def test_clients_wait_for_their_answers_and_failures_count() -> None:
     under_way = most = 0
     wanted = calls(SCALE, 16, "seed")
 
-    async def call(function: Function) -> tuple[dict[str, Any], str]:
+    async def call(function: Function, _: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
