@@ -7,6 +7,7 @@
 #include "lwip/init.h"
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
+#include "lwip/sys.h"
 #include "netif/ethernet.h"
 
 namespace {
@@ -27,6 +28,12 @@ ebbrt::TcpIp* ebbrt::TcpIp::instance_;
 
 extern "C" void tcp_timer_needed() {
   ebbrt::TcpIp::Instance()->NeedTimers();
+}
+
+extern "C" uint32_t NetworkFirstNumber(uint32_t local, uint16_t local_port,
+                                       uint32_t peer, uint16_t peer_port) {
+  return ebbrt::TcpIp::Instance()->FirstNumber({lwip_ntohl(local), local_port},
+                                               {lwip_ntohl(peer), peer_port});
 }
 
 ebbrt::TcpIp::TcpIp(TcpIpHost& host, HardwareAddress hardware,
@@ -96,6 +103,17 @@ void ebbrt::TcpIp::NeedTimers() {
   host_.StartTimers();
 }
 
+uint32_t ebbrt::TcpIp::FirstNumber(InternetAddress local,
+                                   InternetAddress peer) {
+  if (!sequence_numbers_) {
+    SequenceNumbers::Secret secret;
+    for (auto& word : secret)
+      word = LWIP_RAND();
+    sequence_numbers_.emplace(secret);
+  }
+  return sequence_numbers_->First(local, peer, sys_now());
+}
+
 void ebbrt::TcpIp::TellChanged(unsigned core) {
   LockGuard guard(lock_);
   while (auto* endpoint = changed_[core].PopFront())
@@ -109,6 +127,7 @@ void ebbrt::TcpIp::Forget() {
   while (tcp_tw_pcbs)
     tcp_abandon(tcp_tw_pcbs, 0);
   etharp_cleanup_netif(interface_);
+  sequence_numbers_.reset();
 }
 
 uint64_t ebbrt::TcpIp::connections() {

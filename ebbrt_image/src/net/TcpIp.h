@@ -7,11 +7,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "arch/SpinLock.h"
 #include "files/SocketDescriptor.h"
 #include "lib/IntrusiveList.h"
+#include "net/SequenceNumbers.h"
 
 struct netif;
 struct pbuf;
@@ -87,6 +89,8 @@ class TcpIp {
   void Remove(NetworkEndpoint& endpoint);
   // Called by lwIP when there is a connection.
   void NeedTimers();
+  // Called by lwIP when a connection begins.
+  uint32_t FirstNumber(InternetAddress local, InternetAddress peer);
   SpinLock& lock() { return lock_; }
 
  private:
@@ -98,6 +102,7 @@ class TcpIp {
   netif* interface_;
   bool timers_run_ = false;
   uint32_t ticks_ = 0;
+  std::optional<SequenceNumbers> sequence_numbers_;
   IntrusiveList<NetworkEndpoint, NetworkEndpoint> changed_[kMaxCores];
 };
 

@@ -40,7 +40,8 @@
 // A closed connection of ours waits for stray frames this long, in ms, twice.
 #define TCP_MSL 1000
 #define LWIP_TCP_TIMESTAMPS 0
-#define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port) LWIP_RAND()
+#define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port)              \
+  NetworkFirstNumber((local)->addr, local_port, (remote)->addr, remote_port)
 
 #define LWIP_STATS 0
 // Some of its assertions are about what peers send, and the code behind each
@@ -62,6 +63,9 @@ void* NetworkAllocate(size_t size);
 void* NetworkAllocateZeroed(size_t count, size_t size);
 void NetworkFree(void* object);
 uint32_t NetworkRandom(void);
+// net/TcpIp.cc
+uint32_t NetworkFirstNumber(uint32_t local, uint16_t local_port, uint32_t peer,
+                            uint16_t peer_port);
 #ifdef __cplusplus
 }
 #endif
