@@ -67,3 +67,5 @@ JAVASCRIPT = (
 )
 """The same functions in the other language."""
 ALL = (*WORKLOADS, *JAVASCRIPT)
+FETCH = Workload("fetch", "IO-bound")
+"""Needs a server, and arguments that name it; its answer is the server's."""
