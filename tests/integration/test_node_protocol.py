@@ -11,8 +11,10 @@ import pytest
 
 from orchestrator.errors import MachineError
 from orchestrator.function import Function
+from orchestrator.machines.command_line import Hardware
 from orchestrator.settings import Settings
 from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.uc.node import UcNode
 from orchestrator.wire import SNAPSHOT, Frame
 from snapshot_store import PAGE_SIZE
 from tests.integration.conftest import BUILD
@@ -72,6 +74,17 @@ async def dispatcher(tmp_path: pathlib.Path) -> AsyncIterator[UcDispatcher]:
     async with UcDispatcher(settings) as running:
         await running.ensure_base()
         yield running
+
+
+async def test_a_boot_that_fails_says_why(
+    hardware: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.uc.node.UC_MEMORY_PART", hardware.memory_mib)  # 1 MiB each
+    async with UcNode(hardware, BUILD / "ebbrt-python.elf") as node:
+        for _ in range(2):
+            async with asyncio.timeout(LIMIT_S):
+                with pytest.raises(MachineError, match="limit 1024 KiB"):
+                    await node.boot()
 
 
 async def test_forged_answers_reach_nobody(dispatcher: UcDispatcher) -> None:
