@@ -76,12 +76,10 @@ class Settings:
             raise SettingsError(_choice("machine backend", self.machine_backend, get_args(Backend)))
         if self.machine_backend == "libvirt" and self.isolation != "vm":
             raise SettingsError(
-                f"libvirt's machines cannot serve the isolation {self.isolation}: they share no "
-                "memory with the host. Use --isolation vm or --machine-backend process."
-            )
-        if self.machine_backend == "libvirt" and self.network:
-            raise SettingsError(
-                "libvirt's machines have no network card yet. Use --machine-backend process."
+                f"libvirt's machines cannot serve the isolation {self.isolation}: libvirt gives "
+                "QEMU a memory of its own (memory-backend), beside which QEMU allows no second "
+                "one, and the region that nodes share is one. Use --isolation vm or "
+                "--machine-backend process."
             )
         if self.memory_mib < MIN_MEMORY_MIB:
             raise SettingsError(

@@ -112,6 +112,15 @@ class Wiring:
         return needed + tuple(fd for fd in optional if fd is not None)
 
 
+def network_words(hardware: Hardware) -> list[str]:
+    """Return the options that give a machine its card, on a user-mode network of its own."""
+    return [
+        # No port of the host is opened: nothing outside can begin a connection.
+        *("-netdev", "user,id=network,ipv6=off"),
+        *("-device", f"{NETWORK_CARD[hardware.machine]},netdev=network"),
+    ]
+
+
 def command_line(
     hardware: Hardware,
     wiring: Wiring,
@@ -156,9 +165,7 @@ def command_line(
         *("-device", "virtconsole,chardev=console"),
     ]
     if hardware.network:
-        # No port of the host is opened: nothing outside can begin a connection.
-        command += ["-netdev", "user,id=network,ipv6=off"]
-        command += ["-device", f"{NETWORK_CARD[hardware.machine]},netdev=network"]
+        command += network_words(hardware)
     if wiring.monitor is not None:
         command += [
             *("-chardev", f"socket,id=monitor,fd={wiring.monitor},server=on,wait=off"),

@@ -16,6 +16,7 @@ from orchestrator.machines.command_line import (
     MIGRATION,
     RAM_BLOCK,
     Hardware,
+    network_words,
 )
 
 QEMU_SPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -93,6 +94,8 @@ def _words(hardware: Hardware, files: Files, append: str, incoming: bool) -> lis
         *CONSOLE_BUS[hardware.machine],
         # The console itself is plugged in before the guest runs: its socket cannot be inherited.
     ]
+    if hardware.network:
+        words += network_words(hardware)
     if files.kernel is not None:
         words += ["-kernel", str(files.kernel)]
         if append:

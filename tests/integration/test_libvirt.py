@@ -27,12 +27,21 @@ from orchestrator.settings import Settings
 from orchestrator.vm.capture import HeldCapture, capture_full, resume
 from orchestrator.vm.dispatcher import VmDispatcher
 from orchestrator.vm.restore import Origin, complete, prepare
+from tests.integration import calling_out
+from tests.integration.calling_out import HOST, Server, digest, document, may_reach
 from tests.integration.conftest import BUILD
 from tests.integration.guests import holdings, obey
 
 DAEMON_DEADLINE_S = 20.0
 USER = "nobody"
 """Whose session it is when the tests are root's: root's own daemon would be the system's."""
+FETCH = b"""
+import hashlib, urllib.request
+
+def main(args):
+    with urllib.request.urlopen(args["url"], timeout=20) as answer:
+        return {"digest": hashlib.sha256(answer.read()).hexdigest()}
+"""
 COUNT = Function("count", "source", b"n = 0\ndef main(args):\n    return {'n': args['n'] + 1}")
 
 
@@ -221,6 +230,20 @@ async def test_machines_leave_no_descriptors(
     assert counts[1] == counts[2]
 
 
+async def test_functions_call_out(under_libvirt: Hardware, tmp_path: pathlib.Path) -> None:
+    server = Server(0)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+        server.port = listening.sockets[0].getsockname()[1]
+        settings = replace(calling_out.settings(tmp_path, "vm"), machine_backend="libvirt")
+        function = may_reach(FETCH, f"{HOST}:{server.port}")
+        async with VmDispatcher(settings) as dispatcher:
+            for path in (Path.COLD, Path.WARM):
+                args = {"url": f"http://{HOST}:{server.port}/0"}
+                answer = await dispatcher.invoke(function, args, path)
+                assert answer.result == {"digest": digest(document("/0"))}, answer
+    assert (server.answered, server.open, server.broken) == (2, 0, 0)
+
+
 def test_contexts_are_refused() -> None:
-    with pytest.raises(SettingsError, match="share no memory"):
+    with pytest.raises(SettingsError, match="allows no second one"):
         Settings(isolation="uc", machine_backend="libvirt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from orchestrator.machines.accelerator import Accelerator
@@ -30,6 +31,13 @@ def test_domain_is_the_machine() -> None:
     assert words[words.index("-cpu") + 1] == "max"
     assert words[words.index("-append") + 1] == '<"&'
     assert "-incoming" not in words and root.find("memtune") is None
+
+
+def test_card_is_the_machines_own() -> None:
+    networked = replace(HARDWARE, network=True)
+    xml = domain_xml("seuss-1", networked, "/bin/qemu", FILES)
+    assert all(word in xml for word in ("user,id=network", "virtio-net-device,netdev=network"))
+    assert not any("netdev" in word for word in described()[1])
 
 
 def test_comma_in_a_path_begins_no_option() -> None:
