@@ -2,7 +2,8 @@
 
 Three gates, each of which would do alone for most of it: the rules over the source's tokens
 (micro_worker/crates/check), the compiler (`-F unsafe-code`, no `std`, no crates beside the
-allow-list), and a look at the library, which must need nothing of the process that loads it.
+allow-list, no file that it says it has read beside the source), and a look at the library, which
+must need nothing of the process that loads it.
 """
 
 from __future__ import annotations
@@ -11,20 +12,26 @@ import hashlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from orchestrator.errors import FunctionFileError, MicroError
+from orchestrator.micro import library_file
 from orchestrator.micro.function import SIGNATURE, RustFunction
 from orchestrator.micro.library_file import check_library
 from orchestrator.micro.toolchain import ALLOWED, RUSTC, TARGET, WRAPPERS, Toolchain
 
 LIMIT_S = 120.0
 """Seconds that one run of the compiler may take: sources can keep it busy for ever."""
+LIMITS = ("/usr/bin/prlimit", "--as=4294967296", "--fsize=268435456", "--core=0")
+"""What a run of the compiler may take of memory and write into one file, in bytes."""
 MOST_TOLD = 20
 """Lines of the compiler's words that go into an error."""
+UNSOUND = ("unaligned-references", "where-clauses-object-safety")
+"""What this compiler only warns of, and what is unsound: later ones refuse it."""
 UNKNOWN_NAME = frozenset({"E0432", "E0433", "E0463"})
 
 ROOT = """\
@@ -84,7 +91,12 @@ def build(
     compiler cannot be run.
     """
     folder = toolchain.root / "functions" if folder is None else folder
-    key = hashlib.sha256(f"{product} {function.id} {toolchain.digest()}".encode()).hexdigest()[:32]
+    # With the gates in it: what passed other ones is looked at again.
+    gates = hashlib.sha256(toolchain.checker.read_bytes())
+    for file in (pathlib.Path(__file__), pathlib.Path(library_file.__file__)):
+        gates.update(file.read_bytes())
+    parts = (product, function.id, toolchain.digest(), gates.hexdigest())
+    key = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
     suffix = "" if product is Product.PROCESS else ".so"
     made = folder / f"{key}{suffix}"
     if made.is_file():
@@ -111,17 +123,46 @@ def _compile_function(
 ) -> pathlib.Path:
     rlib = work / "libfunction.rlib"
     command = [
-        *_rustc("rlib", "function", rlib, unwinds=product is Product.UNWIND),
+        *_rustc("rlib", "function", unwinds=product is Product.UNWIND),
+        *("--out-dir", str(work), "--emit", "link,dep-info"),
         *("-F", "unsafe-code", "-A", "warnings", "-C", "overflow-checks=on"),
+        *(argument for lint in UNSOUND for argument in ("-F", lint)),
         *("--sysroot", str(toolchain.sysroot)),
         *crates_options({name: toolchain.guest[name] for name in ALLOWED}, toolchain),
         # Panics tell where they happened: in the function, not in this folder.
         *("--remap-path-prefix", f"{work}/=", "--error-format=json", str(work / "function.rs")),
     ]
     done = _run(command, function)
+    # Before the compiler's words, which could tell what it has read.
+    if foreign := _also_read(work):
+        raise FunctionFileError(
+            function.name,
+            f"refused: a function is one file and reads no other; this one read {foreign[0]}.",
+        )
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        raise FunctionFileError(
+            function.name, f"the compiler was ended by {name}: too much for it. Simplify it."
+        )
     if done.returncode != 0:
         raise FunctionFileError(function.name, _why(done.stderr))
     return rlib
+
+
+def _also_read(work: pathlib.Path) -> list[str]:
+    """Return what the compiler has read beside the function's source, as its list for make says.
+
+    Empty if it did not come so far as to write the list.
+    """
+    try:
+        listed = (work / "function.d").read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    # Each file has a line of its own, without what it depends on; a variable has a comment.
+    files = {line.removesuffix(":") for line in listed if line.endswith(":")}
+    own = {str(work / name).replace(" ", "\\ ") for name in ("function.rs", "source.rs")}
+    variables = {line.removeprefix("# env-dep:") for line in listed if line.startswith("# env-dep")}
+    return sorted(files - own) + sorted(variables)
 
 
 def link(
@@ -150,7 +191,8 @@ def link(
         for argument in ("-nostdlib", "-nostartfiles", flags, TWO_SEGMENTS):
             more += ["-C", f"link-arg={argument}"]
     command = [
-        *_rustc(kind, "function_product", made, unwinds=product is Product.UNWIND),
+        *_rustc(kind, "function_product", unwinds=product is Product.UNWIND),
+        *("-o", str(made)),
         *("-C", "strip=symbols", "-C", "linker=/usr/bin/gcc", *more),
         *crates_options(crates, toolchain, with_host=product is Product.PROCESS),
         str(WRAPPERS / f"{product}.rs"),
@@ -165,11 +207,11 @@ def link(
         )
 
 
-def _rustc(kind: str, name: str, output: pathlib.Path, *, unwinds: bool) -> list[str]:
+def _rustc(kind: str, name: str, *, unwinds: bool) -> list[str]:
     panic = "unwind" if unwinds else "abort"
     return [
         *(str(RUSTC), "--edition", "2021", "--target", TARGET),
-        *("--crate-type", kind, "--crate-name", name, "-o", str(output)),
+        *("--crate-type", kind, "--crate-name", name),
         *("-C", "opt-level=3", "-C", "codegen-units=1", "-C", f"panic={panic}"),
     ]
 
@@ -193,7 +235,7 @@ def _run(command: Sequence[str], function: RustFunction) -> subprocess.Completed
     clean = {"PATH": "/usr/bin:/bin", "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
     try:
         return subprocess.run(
-            command,
+            [*LIMITS, *command],
             env=clean,
             stdin=subprocess.DEVNULL,
             capture_output=True,
