@@ -37,6 +37,27 @@ pub fn main(_: &[u8]) -> Result<Vec<u8>, String> {
 }
 """,
 )
+ALIGNED = RustFunction(
+    "aligned",
+    HEAD
+    + b"""
+#[repr(align(536870912))]
+struct Nothing;
+#[inline(never)]
+fn far(input: &[u8], level: usize) -> usize {
+    let nothing = Nothing;
+    let mut bytes = [level as u8; 64];
+    if level > 0 { return far(input, level - 1); }
+    let at = (&mut bytes as *mut [u8; 64] as usize) ^ (&nothing as *const Nothing as usize >> 60);
+    bytes[at % 64] = 1;
+    at + bytes[input.len() % 64] as usize
+}
+pub fn main(input: &[u8]) -> Result<Vec<u8>, String> {
+    Ok(format!("{{\\"x\\": {}}}", far(input, 3)).into_bytes())
+}
+""",
+)
+"""Frames that the compiler aligns: each lies up to 2^29 bytes below the one before."""
 HOG = RustFunction(
     "hog",
     HEAD
@@ -141,6 +162,7 @@ async def test_statics_stay_between_calls_and_not_after_failures(
         (sample("spin"), {}, "timeout", "budget of 0.05 s"),
         (FAILING, {}, "exception", "no: \xe9"),
         (DEEP, {}, "fault", "stack"),
+        (ALIGNED, {}, "fault", "stack"),
         (HOG, {}, "memory-limit", "memory"),
         (returning("vec![b'x'; 4 << 20]"), {}, "result-too-large", "larger"),
         (returning('b"[1]".to_vec()'), {}, "bad-result", "no JSON object"),

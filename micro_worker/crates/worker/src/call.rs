@@ -134,8 +134,9 @@ pub struct Stack {
     top: *mut u8,
 }
 
-/// Rust's stack probes touch every page of a frame, so one page would do; this is generous.
-const GUARD: usize = 64 << 10;
+/// Rust's stack probes touch every page of a frame, but not what aligning it skips: up to 2^29
+/// bytes, `repr(align)`'s most. Address space only.
+const GUARD: usize = (1 << 29) + (64 << 10);
 
 impl Stack {
     /// Map a stack; it stays for the life of the process.
