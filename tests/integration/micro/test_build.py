@@ -60,7 +60,10 @@ def function(body: str, before: str = "") -> RustFunction:
         (function("micro_abi::VERSION; Ok(vec![])"), "only the crates micro, serde"),
         (function("once_cell::race::OnceBox::<u8>::new(); Ok(vec![])"), "only the crates micro"),
         (function("Ok(vec![])", FORGED), "could not find `digest` in `sha2`"),
-        (RustFunction("subject", SCRIPT.encode() + function("Ok(vec![])").code), "a `#` that begins"),
+        (
+            RustFunction("subject", SCRIPT.encode() + function("Ok(vec![])").code),
+            "a `#` that begins",
+        ),
         (function("Ok(vec![])", STRING), "line 4: serde compiles its strings"),
         (function("Ok(vec![])", PIECES), "line 3: a macro is given an attribute"),
         (
@@ -73,7 +76,9 @@ def function(body: str, before: str = "") -> RustFunction:
             "statics take 10",
         ),
         (
-            function("let x = Y(1, 2); Ok(vec![*&x.1 as u8])", "#[repr(packed)] struct Y(u8, u64);"),
+            function(
+                "let x = Y(1, 2); Ok(vec![*&x.1 as u8])", "#[repr(packed)] struct Y(u8, u64);"
+            ),
             "reference to packed field",
         ),
         (function("Ok(" + "(" * 500 + "vec![]" + ")" * 500 + ")"), "brackets in one another"),
@@ -113,8 +118,8 @@ def test_compiler_alone_refuses_unsafe(
     ("text", "read"),
     [
         (SCRIPT, "/etc/passwd"),
-        ("const _: () = panic!(include_str!(\"/etc/passwd\"));\n", "/etc/passwd"),
-        ("const _: &str = env!(\"PATH\");\n", "PATH=/usr/bin:/bin"),
+        ('const _: () = panic!(include_str!("/etc/passwd"));\n', "/etc/passwd"),
+        ('const _: &str = env!("PATH");\n', "PATH=/usr/bin:/bin"),
     ],
 )
 def test_compiler_alone_tells_what_it_read(
