@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import store_option
+from orchestrator.cli.options import network_option, store_option
 from orchestrator.cli.table import columns
 from orchestrator.function import Function
 from orchestrator.platform.database import Database
@@ -57,6 +57,7 @@ def deployed_names(context: click.Context, parameter: click.Parameter, begun: st
     metavar="MIB",
     help=f"Memory of its machine (isolation vm): {', '.join(map(str, MEMORY_SIZES_MIB))}.",
 )
+@network_option
 @click.option("--new", is_flag=True, help="Refuse to replace a function of that name.")
 @click.option(
     "--runtime",
@@ -73,6 +74,7 @@ def deploy(
     isolation: Isolation,
     timeout: float,
     memory: int | None,
+    network: tuple[str, ...],
     new: bool,
     runtime: str | None,
     as_json: bool,
@@ -85,7 +87,7 @@ def deploy(
     Call it by `seuss invoke NAME` or, while `seuss serve` runs, by HTTP. Deployed again, it has a
     new version; the snapshots of other code are never used for it.
     """
-    function = Function.from_file(file, main, runtime)
+    function = Function.from_file(file, main, runtime, network)
     if name is not None:
         function = replace(function, name=name)
     deployment = Deployment(function, isolation=isolation, timeout_s=timeout, memory_mib=memory)
@@ -152,6 +154,7 @@ def show(name: str, code: bool, as_json: bool, store: pathlib.Path) -> None:
     told |= {each: _when(told[each]) for each in ("created", "changed")}
     told["timeout_s"] = f"{told['timeout_s']:g}"
     told["memory_mib"] = told["memory_mib"] or "the platform's"
+    told["network"] = ", ".join(told["network"]) or "none"
     for line in columns([(label, f"{value}") for label, value in told.items()]):
         click.echo(line)
 

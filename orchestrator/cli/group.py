@@ -22,6 +22,7 @@ from orchestrator.cli.snapshots import snapshots
 from orchestrator.errors import (
     DeploymentError,
     FunctionFileError,
+    NetworkError,
     SettingsError,
     UnknownFunctionError,
     UnknownInvocationError,
@@ -33,6 +34,7 @@ PLUGIN_GROUP = "seuss.commands"
 
 MISTAKES = (
     FunctionFileError,
+    NetworkError,
     SettingsError,
     DeploymentError,
     UnknownFunctionError,

@@ -20,14 +20,13 @@ from click.shell_completion import CompletionItem
 
 from orchestrator.cli import progress
 from orchestrator.cli.functions import deployed_names
-from orchestrator.cli.options import settings_options
+from orchestrator.cli.options import network_option, settings_options
 from orchestrator.cli.terminal import shown, tell
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
 from orchestrator.micro.dispatcher import MicroDispatcher
 from orchestrator.micro.function import RustFunction
 from orchestrator.micro.settings import MicroSettings, usual_cores
-from orchestrator.network import parse_all
 from orchestrator.nodes.client import NodeClient, running_node
 from orchestrator.paths import Path
 from orchestrator.platform import registry
@@ -93,12 +92,7 @@ def _files_and_names(
     metavar="S",
     help="Seconds that one invocation may run.",
 )
-@click.option(
-    "--network",
-    multiple=True,
-    metavar="HOST:PORT",
-    help="A place that the function may reach; may be given again. Without it there is none.",
-)
+@network_option
 @click.option("--main", default="main", show_default=True, help="The function to call in FILE.")
 @click.option(
     "--repeat",
@@ -148,12 +142,16 @@ def invoke(
     is null until the function's is stored, which is after the first answer.
 
     A NAME runs with the isolation, memory and limit that it was deployed with unless options say
-    otherwise, and its invocations go into the log (seuss logs).
+    otherwise, reaches the places that it was deployed with, and its invocations go into the log
+    (seuss logs).
 
     The exit status is 1 if any invocation gave an error; the others are made all the same.
     """
     if network and (not _is_file(target) or settings.isolation == "language"):
-        raise click.UsageError("--network is for a FILE that runs in a machine or a context.")
+        raise click.UsageError(
+            "--network is for a FILE that runs in a machine or a context. Give it to seuss deploy "
+            "for a NAME."
+        )
     if not _is_file(target):
         with Database(settings.store) as database:
             deployed = Registry(database).get(target)
@@ -172,7 +170,7 @@ def invoke(
         progress.run(call.make(MicroDispatcher(workers), rust))
     else:
         asked = click.get_current_context().params["runtime"]
-        function = Function.from_file(pathlib.Path(target), main, asked, parse_all(network))
+        function = Function.from_file(pathlib.Path(target), main, asked, network)
         settings = replace(settings, network=bool(network))
         progress.run(_on_unikernels(settings.for_runtime(function.runtime), function, call))
     if not all(invocation.ok for _, invocation in call.made):
@@ -195,7 +193,9 @@ def _as_deployed(settings: Settings, entry: registry.Entry) -> Settings:
         if isolation == entry.isolation:
             memory_mib = entry.memory_mib or memory_mib
     settings = settings.for_runtime(entry.runtime)
-    return replace(settings, isolation=isolation, memory_mib=memory_mib)
+    return replace(
+        settings, isolation=isolation, memory_mib=memory_mib, network=bool(entry.network)
+    )
 
 
 def _log(settings: Settings, entry: registry.Entry, call: Call) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import click
 
+from orchestrator.network import parse_all
 from orchestrator.runtimes import DEFAULT_RUNTIME, RUNTIMES, default_image
 from orchestrator.settings import (
     DEFAULT_MEMORY_MIB,
@@ -28,6 +29,20 @@ store_option = click.option(
     default=default_root,
     show_default="$SEUSS_STORE, or seuss in $XDG_DATA_HOME",
     help="Folder of the snapshot store; made when missing.",
+)
+
+
+def _places(context: click.Context, option: click.Parameter, texts: Sequence[str]) -> Sequence[str]:
+    """Return the places in the order that a function has them in. Raises NetworkError."""
+    return parse_all(texts)
+
+
+network_option = click.option(
+    "--network",
+    multiple=True,
+    callback=_places,
+    metavar="HOST:PORT",
+    help="A place that the function may reach; may be given again. Without it there is none.",
 )
 
 _ISOLATION = click.option(

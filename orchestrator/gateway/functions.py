@@ -15,6 +15,7 @@ from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT, Bodies,
 from orchestrator.gateway.errors import RequestError, function_status, json_response, json_text
 from orchestrator.gateway.events import event
 from orchestrator.gateway.outcomes import remember
+from orchestrator.network import parse_all
 from orchestrator.paths import Path
 from orchestrator.platform.platform import Platform
 from orchestrator.platform.registry import Deployment
@@ -32,6 +33,7 @@ CHOICES: Final[dict[str, type]] = {
     "isolation": str,
     "timeout_s": float,
     "memory_mib": int,
+    "network": list,
 }
 """What can be said of a function beside its code."""
 MOST_LISTED: Final = 1000
@@ -67,7 +69,7 @@ class Functions:
         name = request.match_info["name"]
         raw = RAW_FORMATS.get(request.content_type)
         async with self._bodies.read(request, FUNCTION_LIMIT) as body:
-            told = dict(request.query) if raw else await asyncio.to_thread(parse_object, body)
+            told = _asked(request) if raw else await asyncio.to_thread(parse_object, body)
             told.pop("new", None)
             if raw:
                 told |= {"format": raw, "code": body}
@@ -130,7 +132,7 @@ class Functions:
 def deployment_of(name: str, told: Mapping[str, Any]) -> Deployment:
     """Return the deployment that an object describes; `code` is text, base64 text or bytes.
 
-    Raises RequestError with 400, DeploymentError, FunctionFileError, SettingsError.
+    Raises RequestError with 400, DeploymentError, FunctionFileError, NetworkError, SettingsError.
     """
     unknown = told.keys() - CHOICES.keys() - {"code", "format"}
     if unknown:
@@ -152,8 +154,21 @@ def deployment_of(name: str, told: Mapping[str, Any]) -> Deployment:
     if not isinstance(code, bytes):
         raise RequestError(400, "bad-request", f"{name}: the code is missing. Send it as text.")
     runtime = chosen.pop("runtime", DEFAULT_RUNTIME)
-    function = Function(name, form, code, chosen.pop("main", "main"), runtime)
+    network = _places(chosen.pop("network", []))
+    function = Function(name, form, code, chosen.pop("main", "main"), runtime, network)
     return Deployment(function, **chosen)
+
+
+def _asked(request: web.Request) -> dict[str, Any]:
+    """Return the choices in the query; a place to reach may be given again."""
+    told: dict[str, Any] = dict(request.query)
+    if "network" in told:
+        told["network"] = request.query.getall("network")
+    return told
+
+
+def _places(told: list[object]) -> tuple[str, ...]:
+    return parse_all(typed("a place in network", place, str) for place in told)
 
 
 def decoded(text: str) -> bytes:

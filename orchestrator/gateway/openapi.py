@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any, Final, get_args
 
 from orchestrator.function import Format
+from orchestrator.network import MAX_DESTINATIONS
 from orchestrator.paths import Path
 from orchestrator.platform.registry import ISOLATIONS, MEMORY_SIZES_MIB, NAME_RULE
 from orchestrator.runtimes import RUNTIMES
@@ -316,6 +317,12 @@ def _choices() -> Json:
         "isolation": {"enum": list(ISOLATIONS)},
         "timeout_s": {"type": "number", "exclusiveMinimum": 0},
         "memory_mib": {"enum": list(MEMORY_SIZES_MIB)},
+        "network": {
+            "type": "array",
+            "items": STRING,
+            "maxItems": MAX_DESTINATIONS,
+            "description": "Places that it may reach, each HOST:PORT; none without it.",
+        },
     }
 
 

@@ -35,6 +35,8 @@ KINDS: Final = {
     "nodejs": "js",
 }
 """What OpenWhisk calls the runtimes; the first name of each is told back."""
+NETWORK: Final = "network"
+"""The annotation with the places that an action may reach: a list of HOST:PORT."""
 STATUS: Final = {0: "success", 1: "application error", 2: "action developer error"}
 DEVELOPERS: Final = frozenset({"syntax-error", "import-error", "no-main", "bad-result"})
 MOST_LISTED: Final = 200
@@ -203,7 +205,20 @@ def _deployment(name: str, told: Mapping[str, Any]) -> Deployment:
     if memory is not None:
         # An action's memory is that of its own machine.
         wanted |= {"memory_mib": memory, "isolation": "vm"}
-    return deployment_of(name, wanted)
+    return deployment_of(name, wanted | {"network": _annotated(name, told)})
+
+
+def _annotated(name: str, told: Mapping[str, Any]) -> object:
+    """Return what the annotation `network` says, None without one."""
+    annotations = told.get("annotations") or []
+    if not isinstance(annotations, list) or not all(isinstance(each, dict) for each in annotations):
+        raise RequestError(
+            400,
+            "bad-request",
+            f"{name}: the annotations are no list of objects. Send each as "
+            '{"key": "network", "value": ["example.org:443"]}.',
+        )
+    return next((each.get("value") for each in annotations if each.get("key") == NETWORK), None)
 
 
 def _kind_of(runtime: str) -> str:
@@ -225,7 +240,10 @@ def _action(entry: Entry) -> dict[str, Any]:
             "timeout": round(entry.timeout_s * 1000),
             **({} if entry.memory_mib is None else {"memory": entry.memory_mib}),
         },
-        "annotations": [{"key": "isolation", "value": entry.isolation}],
+        "annotations": [
+            {"key": "isolation", "value": entry.isolation},
+            *([{"key": NETWORK, "value": list(entry.network)}] if entry.network else []),
+        ],
         "parameters": [],
         "updated": round(entry.changed * 1000),
     }

@@ -70,13 +70,8 @@ class Overview:
         """Policies, how full the platform is, and what runs."""
         platform = self._platform
         running = [
-            {
-                "isolation": isolation,
-                "memory_mib": memory,
-                "runtime": runtime,
-                "accelerator": dispatcher.accelerator,
-            }
-            for (isolation, memory, runtime), dispatcher in platform.dispatchers.started.items()
+            key._asdict() | {"accelerator": dispatcher.accelerator}
+            for key, dispatcher in platform.dispatchers.started.items()
         ]
         return json_response(
             {

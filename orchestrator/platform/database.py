@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar
 from orchestrator.errors import DatabaseError
 
 FILE_NAME: Final = "platform.db"
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY_S: Final = 10.0
 """How long a write waits for another process's."""
 BUSY_PAUSE_S: Final = 0.02
@@ -23,14 +23,16 @@ _SCHEMA: Final = (
     "CREATE TABLE functions (serial INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, "
     "version INTEGER NOT NULL, id TEXT NOT NULL, runtime TEXT NOT NULL, format TEXT NOT NULL, "
     "main TEXT NOT NULL, isolation TEXT NOT NULL, timeout_s REAL NOT NULL, memory_mib INTEGER, "
-    "size INTEGER NOT NULL, created REAL NOT NULL, changed REAL NOT NULL, code BLOB NOT NULL)",
+    "size INTEGER NOT NULL, created REAL NOT NULL, changed REAL NOT NULL, code BLOB NOT NULL, "
+    "network TEXT NOT NULL)",
     "CREATE TABLE invocations (serial INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, "
     "time REAL NOT NULL, function TEXT NOT NULL, size INTEGER NOT NULL, record TEXT NOT NULL)",
     "CREATE INDEX by_function ON invocations (function, serial)",
     "CREATE TABLE uses (snapshot TEXT PRIMARY KEY, count REAL NOT NULL, last REAL NOT NULL) "
     "WITHOUT ROWID",
-    f"PRAGMA user_version = {VERSION}",
 )
+_LATER: Final = ("ALTER TABLE functions ADD COLUMN network TEXT NOT NULL DEFAULT ''",)
+"""What makes a file of version 1 one of version 2, and so on."""
 
 Rows = list[tuple[Any, ...]]
 Result = TypeVar("Result")
@@ -45,8 +47,10 @@ class Database:
     Args:
         folder: the store's.
 
+    A file of an earlier version is brought up to this one.
+
     Raises:
-        DatabaseError: the file cannot be made, or is none of this version.
+        DatabaseError: the file cannot be made, or is of a later version.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -127,14 +131,14 @@ class Database:
         self.path.chmod(0o600)
         with _transaction(self._writer):
             (version,) = self._writer.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in _SCHEMA:
-                    self._writer.execute(statement)
-            elif version != VERSION:
+            if not 0 <= version <= VERSION:
                 raise DatabaseError(
                     f"{self.path} is of version {version}, this program writes {VERSION}. Use the "
                     "program that made it, or move the file away and deploy again."
                 )
+            for statement in _SCHEMA if version == 0 else _LATER[version - 1 :]:
+                self._writer.execute(statement)
+            self._writer.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def _reported(self, doing: str) -> Iterator[None]:

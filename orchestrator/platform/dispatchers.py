@@ -1,4 +1,4 @@
-"""A platform's dispatchers: one for each isolation, memory and runtime, started when used."""
+"""A platform's dispatchers: one for each kind of machine, started when used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
@@ -17,8 +17,15 @@ from orchestrator.settings import DEFAULT_MEMORY_MIB, Isolation, Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.vm.dispatcher import VmDispatcher
 
-Key = tuple[Isolation, int, str]
-"""An isolation, the memory of its machines in MiB, and their runtime."""
+
+class Key(NamedTuple):
+    """What tells dispatchers apart: isolation, and what their machines have."""
+
+    isolation: Isolation
+    memory_mib: int
+    runtime: str
+    network: bool = False
+    """Whether they have a network card; functions that reach nothing never see one."""
 
 
 class Dispatcher(Protocol):
@@ -67,7 +74,7 @@ class Dispatchers:
     """Starts dispatchers when they are first used; an async context manager that ends them all.
 
     Args:
-        settings: of every dispatcher, but for the isolation and the memory.
+        settings: of every dispatcher, but for what is in its key.
         memory_mib: memory of a machine for each isolation, where a function asks for none.
         make: makes one.
     """
@@ -106,11 +113,14 @@ class Dispatchers:
     async def of(self, deployment: Deployment) -> Dispatcher:
         """Return the dispatcher for a function. Raises SeussError when it cannot be started."""
         memory = deployment.memory_mib or self._memory_mib[deployment.isolation]
-        return await self.get((deployment.isolation, memory, deployment.function.runtime))
+        function = deployment.function
+        return await self.get(
+            Key(deployment.isolation, memory, function.runtime, bool(function.network))
+        )
 
     async def default(self, isolation: Isolation) -> Dispatcher:
         """Return the dispatcher of an isolation for functions that ask for no memory."""
-        return await self.get((isolation, self._memory_mib[isolation], self._settings.runtime))
+        return await self.get(Key(isolation, self._memory_mib[isolation], self._settings.runtime))
 
     async def get(self, key: Key) -> Dispatcher:
         """Return the dispatcher of that key, started and with its base snapshot taken."""
@@ -125,7 +135,12 @@ class Dispatchers:
         return await asyncio.shield(starting)
 
     async def _start(self, key: Key) -> Dispatcher:
-        settings = replace(self._settings.for_runtime(key[2]), isolation=key[0], memory_mib=key[1])
+        settings = replace(
+            self._settings.for_runtime(key.runtime),
+            isolation=key.isolation,
+            memory_mib=key.memory_mib,
+            network=key.network,
+        )
         async with AsyncExitStack() as starting:
             dispatcher = await starting.enter_async_context(self._make(settings))
             await dispatcher.ensure_base()

@@ -6,8 +6,9 @@ import re
 import sqlite3
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 from orchestrator.errors import AlreadyDeployedError, DeploymentError, UnknownFunctionError
 from orchestrator.function import Format, Function
@@ -79,10 +80,23 @@ class Entry:
     """Bytes of code."""
     created: float
     changed: float
+    network: tuple[str, ...] = ()
+    """Places that it may reach, each HOST:PORT."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        return asdict(self)
+        return asdict(self) | {"network": list(self.network)}
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Self:
+        """Return what a row of the database holds."""
+        told = dict(zip(_FIELDS, row, strict=True))
+        return cls(**told | {"network": tuple(told["network"].split())})
+
+    def to_row(self) -> tuple[Any, ...]:
+        """Return it as a row of the database."""
+        told = {field: getattr(self, field) for field in _FIELDS}
+        return tuple((told | {"network": " ".join(self.network)}).values())
 
 
 @dataclass(frozen=True)
@@ -143,11 +157,12 @@ class Registry:
                 size=len(function.code),
                 created=created,
                 changed=now,
+                network=function.network,
             )
             connection.execute(
                 f"INSERT OR REPLACE INTO functions ({', '.join(_FIELDS)}, code) "
                 f"VALUES ({', '.join('?' * len(_FIELDS))}, ?)",
-                (*(getattr(entry, field) for field in _FIELDS), function.code),
+                (*entry.to_row(), function.code),
             )
             return entry
 
@@ -165,16 +180,19 @@ class Registry:
         )
         if not rows:
             raise UnknownFunctionError(name)
-        serial, code, *fields = rows[0]
-        entry = Entry(*fields)
-        function = Function(entry.name, cast(Format, entry.format), code, entry.main, entry.runtime)
+        serial, code, *told = rows[0]
+        entry = Entry.of_row(told)
+        function = Function(
+            *(entry.name, cast(Format, entry.format), code),
+            *(entry.main, entry.runtime, entry.network),
+        )
         deployment = Deployment(function, entry.isolation, entry.timeout_s, entry.memory_mib)
         return self._keep(serial, Deployed(deployment, entry))
 
     def list(self) -> list[Entry]:
         """Return all functions by name. Raises DatabaseError."""
         rows = self._database.read(f"SELECT {', '.join(_FIELDS)} FROM functions ORDER BY name")
-        return [Entry(*row) for row in rows]
+        return [Entry.of_row(row) for row in rows]
 
     def names(self) -> Names:
         """Return the names of all functions. Raises DatabaseError."""

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.integration.calling_out import HOST, Server, document
 from tests.integration.conftest import BUILD
 
 CODE = """
@@ -24,6 +25,13 @@ def main(args):
     if args.get("fail"):
         raise ValueError(args["fail"])
     return {"n": args.get("n", 0) + 1, "loaded": loaded}
+"""
+FETCH = """
+import urllib.request
+
+def main(args):
+    with urllib.request.urlopen(args["url"], timeout=20) as answer:
+        return {"length": len(answer.read())}
 """
 START_S = 120
 
@@ -89,3 +97,43 @@ async def test_functions_by_http_on_both_isolations(
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(60):
         assert await process.wait() == 143
+
+
+async def test_functions_reach_what_they_were_deployed_with(
+    served: tuple[str, asyncio.subprocess.Process],
+) -> None:
+    url, _ = served
+    there = Server(0)
+    listening = await asyncio.start_server(there.serve, "127.0.0.1", 0)
+    there.port = listening.sockets[0].getsockname()[1]
+    place = f"{HOST}:{there.port}"
+    action = {
+        "exec": {"kind": "python:3", "code": FETCH},
+        "annotations": [{"key": "network", "value": [place]}],
+    }
+    async with listening, aiohttp.ClientSession(url) as client:
+        for path, body in (
+            ("/functions/may", {"code": FETCH, "network": [place]}),
+            ("/functions/may-not", {"code": FETCH}),
+            ("/functions/elsewhere", {"code": FETCH, "network": ["192.0.2.1:80"]}),
+            ("/api/v1/namespaces/_/actions/action", action),
+        ):
+            async with client.put(path, json=body) as answer:
+                assert answer.status in (200, 201), await answer.text()
+        refused = f"this function may not reach {place}. Only what was given with --network"
+        for name, told_error in (
+            ("may", None),
+            ("may-not", "urlopen error"),
+            ("elsewhere", refused),
+            ("action", None),
+            ("may", None),
+        ):
+            async with client.post(
+                f"/functions/{name}/invoke", json={"url": f"http://{place}/3"}
+            ) as answer:
+                told = await answer.json()
+            if told_error is None:
+                assert told["result"] == {"length": len(document("/3"))}, told
+            else:
+                assert answer.status == 502 and told_error in told["error"]["traceback"], told
+    assert there.answered == 3

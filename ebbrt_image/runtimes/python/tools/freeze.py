@@ -81,7 +81,10 @@ CORE = frozenset(
 )
 
 #: Statements run at the end of a library module, in its own namespace.
-EPILOGUES = {"random": "import seuss_runner.renewal as _r; _r.watch(Random, globals()); del _r\n"}
+EPILOGUES = {
+    "random": "import seuss_runner.renewal as _r; _r.watch(Random, globals()); del _r\n",
+    "socket": "import seuss_runner.refusals as _r; _r.explain(socket, globals()); del _r\n",
+}
 
 
 @dataclass(frozen=True)

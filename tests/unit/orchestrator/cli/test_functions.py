@@ -32,6 +32,7 @@ def test_deployed_shown_and_deleted(runner: CliRunner, hello: str) -> None:
     assert "hello  2        vm" in run(runner, "functions", "list").stdout
     shown = run(runner, "functions", "show", "hello").stdout
     assert again["id"] in shown and "memory_mib  the platform's" in shown
+    assert "network     none" in shown
     assert json.loads(run(runner, "functions", "show", "hello", "--json").stdout) == again
     code = run(runner, "functions", "show", "hello", "--code").stdout
     assert code == pathlib.Path(hello).read_text()
@@ -46,6 +47,8 @@ def test_deployed_shown_and_deleted(runner: CliRunner, hello: str) -> None:
         (["deploy", "HELLO", "--name", "a/b"], "'a/b' can be no function's name"),
         (["deploy", "HELLO", "--memory", "256"], "Leave the memory out"),
         (["deploy", "HELLO", "--timeout", "0"], "A timeout of 0.0 s cannot be"),
+        (["deploy", "HELLO", "--network", "example.org"], "it has no port. Write HOST:PORT"),
+        (["invoke", "absent", "--network", "a:1"], "Give it to seuss deploy for a NAME"),
         (["functions", "show", "absent"], "No function 'absent' is deployed. Deploy it with"),
         (["functions", "delete", "absent"], "No function 'absent'"),
         (["invoke", "absent"], "No function 'absent'"),
@@ -66,12 +69,12 @@ def test_new_refuses_to_replace(runner: CliRunner, hello: str) -> None:
 def test_invoked_by_name_as_deployed(
     runner: CliRunner, hello: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[tuple[str, int]] = []
+    made: list[tuple[str, int, bool]] = []
 
     class Watched(FakeOrchestrator):
         def __init__(self, settings: Any) -> None:
             super().__init__(settings)
-            made.append((settings.isolation, settings.memory_mib))
+            made.append((settings.isolation, settings.memory_mib, settings.network))
 
     for name in ("VmDispatcher", "UcDispatcher"):
         monkeypatch.setattr(orchestrator.cli.invoke, name, Watched)
@@ -82,7 +85,16 @@ def test_invoked_by_name_as_deployed(
     run(runner, "invoke", "large")
     run(runner, "invoke", "large", "--memory", "256")
     run(runner, "invoke", "large", "--isolation", "uc")
-    assert made == [("uc", 512), ("vm", 512), ("vm", 256), ("uc", 512)]
+    places = ("--network", "b.example:443", "--network", "a.example:80")
+    told = run(runner, "deploy", hello, "--name", "far", "--json", *places).stdout
+    assert json.loads(told)["network"] == ["a.example:80", "b.example:443"]
+    shown = run(runner, "functions", "show", "far").stdout
+    assert "network     a.example:80, b.example:443" in shown
+    run(runner, "invoke", "far")
+    assert made == [
+        *(("uc", 512, False), ("vm", 512, False), ("vm", 256, False), ("uc", 512, False)),
+        ("uc", 512, True),
+    ]
 
 
 def test_logs_of_what_was_invoked_by_name(runner: CliRunner, hello: str) -> None:

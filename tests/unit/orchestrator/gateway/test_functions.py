@@ -59,6 +59,34 @@ async def test_deployed_as_a_file(client: aiohttp.ClientSession) -> None:
         assert base64.b64decode((await answer.json())["code"]) == packed.getvalue()
 
 
+async def test_deployed_with_places_to_reach(
+    client: aiohttp.ClientSession, platform: Platform, fakes: Fakes
+) -> None:
+    places = ["10.0.2.2:8080", "example.org:443"]
+    body = {"code": CODE, "network": ["Example.org:443", *places]}
+    async with client.put("/functions/f", json=body) as answer:
+        told = await answer.json()
+        assert (answer.status, told["network"]) == (201, places)
+    async with client.put(
+        "/functions/g?network=example.org:443&network=10.0.2.2:8080",
+        data=CODE,
+        headers={"Content-Type": "text/x-python"},
+    ) as answer:
+        assert (await answer.json())["id"] == told["id"]
+    async with client.put("/functions/h", json={"code": CODE}) as answer:
+        again = await answer.json()
+        assert again["network"] == [] and again["id"] != told["id"]
+    # Those that reach nothing are on machines without a card.
+    for name, cards in (("h", [False]), ("f", [False, True]), ("g", [False, True])):
+        async with client.post(f"/functions/{name}/invoke", json={}) as answer:
+            assert answer.status == 200
+        assert [each.settings.network for each in fakes.made] == cards
+    assert fakes.made[1].functions[-1].network == tuple(places)
+    async with client.get("/status") as answer:
+        running = (await answer.json())["dispatchers"]
+        assert [each["network"] for each in running] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("name", "body", "status", "told"),
     [
@@ -76,6 +104,11 @@ async def test_deployed_as_a_file(client: aiohttp.ClientSession) -> None:
         ("f", {"code": "AAAA", "format": "zip"}, 400, "this is no zip file"),
         ("-f", {"code": CODE}, 400, "can be no function's name"),
         ("..%2fup", {"code": CODE}, 400, "can be no function's name"),
+        ("f", {"code": CODE, "network": "example.org:443"}, 400, "Give it as list"),
+        ("f", {"code": CODE, "network": [443]}, 400, "a place in network is '443'"),
+        ("f", {"code": CODE, "network": ["example.org"]}, 400, "it has no port. Write HOST:PORT"),
+        ("f", {"code": CODE, "network": ["a:1"] * 2 + ["b:0"]}, 400, "'b:0' cannot be opened"),
+        ("f", {"code": CODE, "network": [f"a:{n}" for n in range(1, 66)]}, 400, "64 places"),
         ("f", [1], 400, "no object"),
     ],
 )

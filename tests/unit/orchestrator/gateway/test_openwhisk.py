@@ -46,6 +46,17 @@ async def test_an_action_is_made_invoked_and_forgotten(client: aiohttp.ClientSes
         assert set(await answer.json()) == {"error", "code"}
 
 
+async def test_an_action_with_places_to_reach(client: aiohttp.ClientSession) -> None:
+    network = {"key": "network", "value": ["example.org:443"]}
+    wanted = ACTION | {"annotations": [{"key": "final", "value": True}, network]}
+    async with client.put(f"{ROOT}/actions/hi", json=wanted) as answer:
+        assert network in (await answer.json())["annotations"]
+    async with client.get("/functions/hi") as answer:
+        assert (await answer.json())["network"] == network["value"]
+    async with client.get(f"{ROOT}/actions/echo") as answer:
+        assert [each["key"] for each in (await answer.json())["annotations"]] == ["isolation"]
+
+
 async def test_a_whole_activation_and_a_failed_one(client: aiohttp.ClientSession) -> None:
     async with client.post(f"{ROOT}/actions/echo?blocking=true", json={"print": "a\nb"}) as answer:
         record = await answer.json()
@@ -83,6 +94,9 @@ async def test_nobody_waits_for_an_activation(client: aiohttp.ClientSession) -> 
         ({"exec": {"kind": "cobol", "code": "x"}}, "the kind 'cobol' does not exist"),
         ({"exec": None}, "has no exec"),
         ({"exec": {"kind": "python:3"}}, "the code is missing"),
+        ({"annotations": {"network": []}}, 'Send each as {"key": "network"'),
+        ({"annotations": [{"key": "network", "value": ["a"]}]}, "it has no port"),
+        ({"annotations": [{"key": "network", "value": "a:1"}]}, "Give it as list"),
         ({"limits": {"memory": 7}}, "7 MiB is not offered"),
         ({"limits": {"timeout": 0}}, "A timeout of 0.0 s"),
         ({"limits": {"timeout": "long"}}, "limits.timeout is 'long'"),

@@ -89,7 +89,10 @@ async def test_status_and_snapshots(client: aiohttp.ClientSession) -> None:
         told = await answer.json()
     assert told["policies"]["queue"] == 1
     assert told["dispatchers"] == [
-        {"isolation": "uc", "memory_mib": 512, "runtime": "python", "accelerator": "fake"}
+        {
+            **{"isolation": "uc", "memory_mib": 512, "runtime": "python", "network": False},
+            "accelerator": "fake",
+        }
     ]
     async with client.get("/snapshots") as answer:
         assert await answer.json() == {"snapshots": []}

@@ -16,9 +16,11 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
+from orchestrator.function import Function
 from orchestrator.gateway.gateway import Gateway
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.platform.platform import Platform
+from orchestrator.platform.registry import Deployment
 from snapshot_store import PAGE_SIZE, Block, Depth, Draft, Level, PageSet
 from tests.unit.orchestrator.platform.fakes import echo
 
@@ -90,6 +92,9 @@ async def test_it_shows_functions_snapshots_and_latencies(
     base = await asyncio.to_thread(platform.store.commit, draft("base", None, 40))
     await asyncio.to_thread(platform.store.commit, draft(HOSTILE, base.id, 3))
     platform.registry.put(echo("greet"))
+    code = platform.registry.get("greet").deployment.function.code
+    reach = Function("reach", "source", code, network=("a.example:80", "b.example:443"))
+    platform.registry.put(Deployment(reach))
     async with aiohttp.ClientSession(gateway.url) as client:
         for name in ("echo", "greet", "greet"):
             async with client.post(f"/functions/{name}/invoke", json={"n": 1}) as answer:
@@ -105,8 +110,9 @@ async def test_it_shows_functions_snapshots_and_latencies(
     found = browser.find_elements(By.CSS_SELECTOR, "#functions tbody tr")
     rows = [row.text.split() for row in found]
     assert rows == [
-        ["echo", "1", "uc", "1", "1.5", "1.5", "0"],
-        ["greet", "1", "uc", "3", "1.5", "1.5", "1"],
+        ["echo", "1", "uc", "-", "1", "1.5", "1.5", "0"],
+        ["greet", "1", "uc", "-", "3", "1.5", "1.5", "1"],
+        ["reach", "1", "uc", "a.example:80", "+1", "0", "-", "-", "0"],
     ]
     tree = browser.find_element(By.ID, "tree").text
     assert "base" in tree and HOSTILE in tree and "base, uc" in tree and "function, uc" in tree

@@ -41,6 +41,7 @@ class FakeDispatcher:
         self.start_failure: MachineError | None = None
         self.may_start: asyncio.Event | None = None
         self.called: set[str] = set()
+        self.functions: list[Function] = []
 
     @property
     def accelerator(self) -> str:
@@ -75,6 +76,7 @@ class FakeDispatcher:
         path: Path = Path.AUTO,
         timeout_s: float | None = None,
     ) -> Invocation:
+        self.functions.append(function)
         self.running += 1
         self.most = max(self.most, self.running)
         try:

@@ -25,11 +25,13 @@ def function(name: str, code: bytes) -> Deployment:
 
 
 def test_what_was_deployed_comes_back(database: Database) -> None:
-    wanted = Deployment(Function("f", "source", b"x", "go"), "vm", 2.5, 256)
+    reached = ("example.org:80", "example.org:443")
+    wanted = Deployment(Function("f", "source", b"x", "go", network=reached), "vm", 2.5, 256)
     entry = Registry(database).put(wanted)
     found = Registry(database).get("f")
     assert found.deployment == wanted and found.entry == entry
     assert (entry.version, entry.size, entry.id) == (1, 1, wanted.function.id)
+    assert entry.network == reached and entry.to_json()["network"] == list(reached)
     assert Registry(database).list() == [entry] and Registry(database).names() == ["f"]
 
 
@@ -144,6 +146,26 @@ def test_file_that_is_no_database(tmp_path: pathlib.Path) -> None:
     (tmp_path / "platform.db").write_bytes(b"something else entirely" * 100)
     with pytest.raises(DatabaseError, match=r"platform\.db.*move it away"):
         Database(tmp_path)
+
+
+def test_a_file_of_the_first_version(tmp_path: pathlib.Path) -> None:
+    with Database(tmp_path) as database:
+        Registry(database).put(function("old", b"1"))
+
+        def as_it_was(connection: sqlite3.Connection) -> None:
+            connection.execute("ALTER TABLE functions DROP COLUMN network")
+            connection.execute("PRAGMA user_version = 1")
+
+        database.write(as_it_was)
+    for _ in range(2):  # it is of this version by the second time
+        with Database(tmp_path) as database:
+            registry = Registry(database)
+            found = registry.get("old")
+            assert (found.entry.version, found.entry.network) == (1, ())
+            assert found.deployment == function("old", b"1") and found.entry in registry.list()
+            new = Deployment(Function("new", "source", b"2", network=("example.org:443",)))
+            registry.put(new)
+            assert registry.get("new").deployment == new
 
 
 def test_file_of_a_later_version(tmp_path: pathlib.Path) -> None:
