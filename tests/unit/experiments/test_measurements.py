@@ -67,6 +67,10 @@ def made_arguments() -> Measurements:
                 record.add("latency", "ms", 101, number, path="warm", **labels)
                 rest = 100 * (1 - share) + 1
                 record.add("latency", "ms", rest, number, path="resumed", **labels)
+        for way in arguments.EXAMPLES:
+            record.add("example", "ms", 200, number, way=way, path="warm")
+            resumed = 40 if way == "vm" else 10
+            record.add("example", "ms", resumed, number, way=way, path="resumed")
     return record
 
 
@@ -142,6 +146,11 @@ def test_gain_of_arguments() -> None:
     ratio = arguments_report.gain(record, "uc", 0.9)
     assert ratio is not None and ratio.value == pytest.approx(101 / 11)
     assert arguments_report.gain(record, "uc", 0.33) is None
+    assert "| vm, restored on demand | 200 (200 to 200, n = 3) | 40" in arguments_report.render(
+        record
+    )
+    check = _verdict(arguments_report.check(record), "warm / resumed, the example (vm")
+    assert (check.value, check.passed) == (20, True)
 
 
 def test_answers_of_the_function_with_a_point() -> None:
