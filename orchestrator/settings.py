@@ -51,7 +51,8 @@ class Settings:
     """Snapshots at its snapshot point that are kept of one function, in memory and in the store;
     0 takes none."""
     restored_ahead: int = 2
-    """Machines that stand restored at the snapshot points used last (isolation vm)."""
+    """Machines that stand restored at the snapshot points used last (isolation vm); at most
+    `pool_size`, so that without a pool nothing is made ahead."""
     network: bool = False
     """Whether machines have a network card; functions with places to reach need one."""
     timeout_s: float = 60.0

@@ -67,7 +67,8 @@ class VmDispatcher:
         self._resolver = Resolver()
         self._keeping = Keeping(self._node)
         self._arguments = Arguments(self._node, self._keeping, settings.argument_snapshots)
-        self._ahead = Ahead(settings.restored_ahead, self._node.traffic, self._node.retire)
+        ahead = min(settings.restored_ahead, settings.pool_size)
+        self._ahead = Ahead(ahead, self._node.traffic, self._node.retire)
         self._calls = Calls("dispatcher")
 
     async def __aenter__(self) -> Self:
