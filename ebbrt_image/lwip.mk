@@ -6,7 +6,7 @@ LWIP_HOME := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
 LWIP_TARBALL := $(LWIP_HOME)/../build/cache/lwip-$(LWIP_VERSION).orig.tar
 LWIP := $(BUILD)/lwip-$(LWIP_VERSION)
 LWIP_NAMES := core/def core/init core/ip core/mem core/memp core/netif core/pbuf core/inet_chksum \
-  core/tcp core/tcp_in core/tcp_out core/ipv4/etharp core/ipv4/icmp core/ipv4/ip4 \
+  core/tcp core/tcp_in core/tcp_out core/udp core/ipv4/etharp core/ipv4/icmp core/ipv4/ip4 \
   core/ipv4/ip4_addr core/ipv4/ip4_frag netif/ethernet
 LWIP_CONFIGURATION := $(LWIP_HOME)/src/net/lwip/lwipopts.h $(LWIP_HOME)/src/net/lwip/arch/cc.h
 LWIP_INCLUDES := -I$(LWIP_HOME)/src/net/lwip -isystem $(LWIP)/src/include

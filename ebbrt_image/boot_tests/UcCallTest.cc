@@ -40,6 +40,15 @@ void BadPointersAreAnswered() {
   }
 }
 
+void SocketsInside() {
+  for (auto* scenario : {"inside", "nonsense", "hoard"}) {
+    kprintf("  %s\n", scenario);
+    ReturnsAllFrames([scenario] {
+      ExpectStatus(Run({"sockets", scenario}, SmallLimits()), 0);
+    });
+  }
+}
+
 // However it ends, the kernel goes on and has all its frames.
 void AnythingGoes() {
   auto first = static_cast<unsigned>(boot_info::NumberOption("test.first", 0));
@@ -67,6 +76,7 @@ void AnythingOnAllCores() {
 
 void AppMain() {
   test::Case("bad pointers", BadPointersAreAnswered);
+  test::Case("sockets inside", SocketsInside);
   test::Case("anything", AnythingGoes);
   test::Case("anything on all cores", AnythingOnAllCores);
   test::Pass();

@@ -20,6 +20,9 @@ std::mt19937 random_numbers(1);
 constexpr std::size_t kEthernet = 14;
 constexpr std::size_t kInternet = 20;
 constexpr std::size_t kTransport = 20;
+constexpr std::size_t kUdpHeader = 8;
+constexpr int kTcp = 6;
+constexpr int kUdp = 17;
 constexpr std::byte kOwnCard[6] = {std::byte{0x52}, std::byte{0x54},
                                    std::byte{0},    std::byte{0x12},
                                    std::byte{0x34}, std::byte{0x56}};
@@ -62,6 +65,24 @@ unsigned Checksum(std::span<const std::byte> bytes, std::uint32_t sum = 0) {
 void Set16(Bytes& bytes, std::size_t at, unsigned value) {
   bytes[at] = static_cast<std::byte>(value >> 8);
   bytes[at + 1] = static_cast<std::byte>(value);
+}
+
+// The headers before `size` bytes of a protocol.
+Bytes InternetFrame(std::uint32_t from, int protocol, std::size_t size) {
+  Bytes frame;
+  PutAll(frame, kOwnCard);
+  PutAll(frame, kPeerCard);
+  Put16(frame, 0x0800);
+  Put16(frame, 0x4500);
+  Put16(frame, static_cast<unsigned>(kInternet + size));
+  Put32(frame, 0);
+  Put16(frame, static_cast<unsigned>(0x4000 | protocol));
+  Put16(frame, 0);
+  Put32(frame, from);
+  Put32(frame, ebbrt::test::HostNetwork::kOwn);
+  Set16(frame, kEthernet + 10,
+        Checksum(std::span(frame).subspan(kEthernet, kInternet)));
+  return frame;
 }
 
 }  // namespace
@@ -138,9 +159,9 @@ void ebbrt::test::HostNetwork::Pass(std::uint32_t ms) {
   woken_ = 0;
 }
 
-bool ebbrt::test::HostNetwork::Next(Segment& segment) {
+bool ebbrt::test::HostNetwork::next(int protocol, Bytes& frame) {
   while (!sent.empty()) {
-    auto frame = sent.front();
+    frame = sent.front();
     sent.pop_front();
     if (Get16(frame, 12) == 0x0806 && Get16(frame, 20) == 1) {
       Bytes reply;
@@ -154,39 +175,62 @@ bool ebbrt::test::HostNetwork::Next(Segment& segment) {
       stack_->Input(reply);
       continue;
     }
-    if (Get16(frame, 12) != 0x0800 || std::to_integer<int>(frame[23]) != 6)
-      continue;
-    constexpr auto at = kEthernet + kInternet;
-    auto header = std::to_integer<std::size_t>(frame[at + 12]) / 16 * 4;
-    auto whole = Get16(frame, 16);
-    segment.from = static_cast<std::uint16_t>(Get16(frame, at));
-    segment.to = static_cast<std::uint16_t>(Get16(frame, at + 2));
-    segment.sequence = Get32(frame, at + 4);
-    segment.acknowledged = Get32(frame, at + 8);
-    segment.flags = std::to_integer<unsigned>(frame[at + 13]);
-    segment.window = Get16(frame, at + 14);
-    segment.data.assign(frame.begin() + static_cast<long>(at + header),
-                        frame.begin() + static_cast<long>(kEthernet + whole));
-    return true;
+    if (Get16(frame, 12) == 0x0800 &&
+        std::to_integer<int>(frame[23]) == protocol)
+      return true;
   }
   return false;
 }
 
-ebbrt::test::Bytes ebbrt::test::HostNetwork::Frame(const Segment& segment) {
+bool ebbrt::test::HostNetwork::Next(Segment& segment) {
   Bytes frame;
-  PutAll(frame, kOwnCard);
-  PutAll(frame, kPeerCard);
-  Put16(frame, 0x0800);
-  auto size = kTransport + segment.data.size();
-  Put16(frame, 0x4500);
-  Put16(frame, static_cast<unsigned>(kInternet + size));
-  Put32(frame, 0);
-  Put16(frame, 0x4006);
+  if (!next(kTcp, frame))
+    return false;
+  constexpr auto at = kEthernet + kInternet;
+  auto header = std::to_integer<std::size_t>(frame[at + 12]) / 16 * 4;
+  auto whole = Get16(frame, 16);
+  segment.from = static_cast<std::uint16_t>(Get16(frame, at));
+  segment.to = static_cast<std::uint16_t>(Get16(frame, at + 2));
+  segment.sequence = Get32(frame, at + 4);
+  segment.acknowledged = Get32(frame, at + 8);
+  segment.flags = std::to_integer<unsigned>(frame[at + 13]);
+  segment.window = Get16(frame, at + 14);
+  segment.data.assign(frame.begin() + static_cast<long>(at + header),
+                      frame.begin() + static_cast<long>(kEthernet + whole));
+  return true;
+}
+
+bool ebbrt::test::HostNetwork::NextDatagram(SentDatagram& datagram) {
+  Bytes frame;
+  if (!next(kUdp, frame))
+    return false;
+  constexpr auto at = kEthernet + kInternet;
+  datagram.from = static_cast<std::uint16_t>(Get16(frame, at));
+  datagram.to = static_cast<std::uint16_t>(Get16(frame, at + 2));
+  datagram.data.assign(frame.begin() + static_cast<long>(at + kUdpHeader),
+                       frame.begin() +
+                           static_cast<long>(at + Get16(frame, at + 4)));
+  return true;
+}
+
+ebbrt::test::Bytes
+ebbrt::test::HostNetwork::DatagramFrame(std::uint32_t host, std::uint16_t from,
+                                        std::uint16_t to,
+                                        std::string_view text) {
+  auto size = kUdpHeader + text.size();
+  auto frame = InternetFrame(host, kUdp, size);
+  Put16(frame, from);
+  Put16(frame, to);
+  Put16(frame, static_cast<unsigned>(size));
+  // No checksum, which is allowed.
   Put16(frame, 0);
-  Put32(frame, kPeer);
-  Put32(frame, kOwn);
-  Set16(frame, kEthernet + 10,
-        Checksum(std::span(frame).subspan(kEthernet, kInternet)));
+  PutAll(frame, std::as_bytes(std::span(text)));
+  return frame;
+}
+
+ebbrt::test::Bytes ebbrt::test::HostNetwork::Frame(const Segment& segment) {
+  auto size = kTransport + segment.data.size();
+  auto frame = InternetFrame(kPeer, kTcp, size);
   Put16(frame, segment.from);
   Put16(frame, segment.to);
   Put32(frame, segment.sequence);

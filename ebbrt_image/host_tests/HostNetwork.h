@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "net/NetworkRights.h"
@@ -25,6 +26,12 @@ struct Segment {
   std::uint32_t sequence = 0, acknowledged = 0;
   unsigned flags = 0;
   unsigned window = 65535;
+  Bytes data;
+};
+
+// A datagram that was sent.
+struct SentDatagram {
+  std::uint16_t from = 0, to = 0;
   Bytes data;
 };
 
@@ -47,6 +54,13 @@ class HostNetwork final : public TcpIpHost, public NetworkClient {
   void Pass(std::uint32_t ms);
   // The next that was sent as TCP; neighbours are answered for on the way.
   bool Next(Segment& segment);
+  bool NextDatagram(SentDatagram& datagram);
+  static Bytes DatagramFrame(std::uint32_t host, std::uint16_t from,
+                             std::uint16_t to, std::string_view text);
+  void PutDatagram(std::uint32_t host, std::uint16_t from, std::uint16_t to,
+                   std::string_view text) {
+    stack_->Input(DatagramFrame(host, from, to, text));
+  }
   // The whole frame that carries a segment from the peer.
   static Bytes Frame(const Segment& segment);
   void Put(const Segment& segment);
@@ -66,6 +80,8 @@ class HostNetwork final : public TcpIpHost, public NetworkClient {
 
  private:
   HostNetwork();
+  // The next frame that carries the protocol.
+  bool next(int protocol, Bytes& frame);
 
   unsigned woken_ = 0;
   std::unique_ptr<NetworkRights> rights_;

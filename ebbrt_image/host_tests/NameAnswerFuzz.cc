@@ -24,8 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
     question[5] = std::byte{1};
   }
   std::vector<std::byte> answer(ebbrt::kMaxNameMessage);
-  auto written = ebbrt::AnswerName(
-      *rights, question, std::span<std::byte, ebbrt::kMaxNameMessage>(answer));
+  auto written =
+      ebbrt::AnswerName(rights.get(), question,
+                        std::span<std::byte, ebbrt::kMaxNameMessage>(answer));
   if (written > answer.size() || (written > 0 && written < 12))
     std::abort();
   return 0;

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import pathlib
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -25,6 +28,8 @@ from tests.integration.calling_out import (
     settings,
 )
 
+NAMES = {"listed.test": "192.0.2.7"}
+"""What the tests' own names mean."""
 DOCUMENTS = 20
 CONTEXTS = 200
 AT_ONCE = 50
@@ -79,9 +84,27 @@ def main(args):
         "connect": attempt(connect),
         "datagram": attempt(lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(
             b"out", (args["host"], args["port"]))),
-        "names": attempt(lambda: sorted({each[4][0] for each in socket.getaddrinfo(
-            args["name"], 80, socket.AF_INET, socket.SOCK_STREAM)})),
+        "names": [attempt(lambda: sorted({each[4][0] for each in socket.getaddrinfo(
+            name, 80, socket.AF_INET, socket.SOCK_STREAM)})) for name in args["names"]],
     }
+"""
+ASK = b"""
+import socket
+
+def main(args):
+    place = args["host"], args["port"]
+    with socket.socket(type=socket.SOCK_DGRAM) as made:
+        made.settimeout(10)
+        made.sendto(b"unconnected", place)
+        first = made.recvfrom(100)
+        made.connect(place)
+        made.send(b"x" * 1400)
+        second = made.recv(2000)
+        try:
+            made.send(b"x" * 1473)
+        except OSError as error:
+            big = error.errno
+    return {"first": first[0].decode(), "from": first[1], "second": len(second), "big": big}
 """
 KEPT = b"""
 import socket
@@ -133,20 +156,33 @@ async def test_a_function_calls_out(
 
 @pytest.mark.parametrize("isolation", ["vm", "uc"])
 async def test_only_what_is_on_the_list_is_reached(
-    server: Server, tmp_path: pathlib.Path, isolation: Isolation
+    server: Server,
+    tmp_path: pathlib.Path,
+    isolation: Isolation,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = {"host": HOST, "port": server.port, "name": "localhost"}
-    listed = may_reach(TRY, f"{HOST}:{server.port}", "localhost:80")
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: look_up(NAMES.get(host, host), *rest, **more),
+    )
+    place = {"host": HOST, "port": server.port, "names": ["listed.test", "localhost"]}
+    listed = may_reach(TRY, f"{HOST}:{server.port}", "listed.test:80")
     other = may_reach(TRY, f"{HOST}:{server.port % 65535 + 1}", "other.invalid:80")
     nothing = may_reach(TRY)
     async with running(settings(tmp_path, isolation)) as dispatcher:
         answer = await dispatcher.invoke(listed, place)
         assert answer.result is not None, answer
         assert answer.result["connect"][0] == "10.0.2.15"
-        assert answer.result["names"] == ["127.0.0.1"]
-        assert answer.result["datagram"] == "PermissionError"
+        assert answer.result["names"] == [[NAMES["listed.test"]], ["127.0.0.1"]]
+        assert answer.result["datagram"] == 3
         answer = await dispatcher.invoke(other, place)
-        refused = {"connect": "PermissionError", "datagram": "PermissionError", "names": "gaierror"}
+        refused = {
+            "connect": "PermissionError",
+            "datagram": "PermissionError",
+            "names": ["gaierror", ["127.0.0.1"]],
+        }
         assert answer.result == refused
         answer = await dispatcher.invoke(nothing, place)
         assert answer.result == refused
@@ -155,8 +191,34 @@ async def test_only_what_is_on_the_list_is_reached(
         assert again.result is not None and again.result["connect"][0] == "10.0.2.15"
 
 
+class Echo(asyncio.DatagramProtocol):
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, sender: tuple[str, int]) -> None:
+        self.transport.sendto(data, sender)
+
+
+@pytest.mark.parametrize("isolation", ["vm", "uc"])
+async def test_datagrams_go_out(tmp_path: pathlib.Path, isolation: Isolation) -> None:
+    loop = asyncio.get_running_loop()
+    echo, _ = await loop.create_datagram_endpoint(Echo, local_addr=("127.0.0.1", 0))
+    port = echo.get_extra_info("sockname")[1]
+    place = {"host": HOST, "port": port}
+    with contextlib.closing(echo):
+        async with running(settings(tmp_path, isolation)) as dispatcher:
+            for path in (Path.COLD, Path.WARM, Path.AUTO):
+                answer = await dispatcher.invoke(may_reach(ASK, f"{HOST}:{port}"), place, path)
+                assert answer.result == {
+                    "first": "unconnected",
+                    "from": [HOST, port],
+                    "second": 1400,
+                    "big": errno.EMSGSIZE,
+                }, answer
+
+
 async def test_without_a_card_nothing_is_sent(tmp_path: pathlib.Path) -> None:
-    place = {"host": HOST, "port": 80, "name": "localhost"}
+    place = {"host": HOST, "port": 80, "names": []}
     async with running(settings(tmp_path, "uc", network=False)) as dispatcher:
         assert isinstance(dispatcher, UcDispatcher)
         answer = await dispatcher.invoke(may_reach(TRY), place)
@@ -169,7 +231,7 @@ async def test_without_a_card_nothing_is_sent(tmp_path: pathlib.Path) -> None:
 async def test_a_function_without_rights_sends_no_frame(
     server: Server, tmp_path: pathlib.Path
 ) -> None:
-    place = {"host": HOST, "port": server.port, "name": "localhost"}
+    place = {"host": HOST, "port": server.port, "names": []}
     async with running(settings(tmp_path, "uc")) as dispatcher:
         assert isinstance(dispatcher, UcDispatcher)
         node = (await dispatcher.life()).node

@@ -36,6 +36,7 @@
 namespace ebbrt {
 
 class FileSystem;
+class SocketOwner;
 
 // Makes the descriptors that are bound to a UC, which nothing here knows.
 class ConsoleFactory {
@@ -44,6 +45,8 @@ class ConsoleFactory {
   // Called once for every description. Never null. Status flags are set after
   // that.
   virtual RefPtr<Descriptor> CloneConsole(const Descriptor& source) = 0;
+  // Whose sockets the clones are; null in a prototype, where nobody uses them.
+  virtual SocketOwner* socket_owner() { return nullptr; }
 
  protected:
   ~ConsoleFactory() = default;

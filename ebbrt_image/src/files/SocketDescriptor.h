@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "files/Descriptor.h"
+#include "lib/Vector.h"
 
 namespace ebbrt {
 
@@ -16,7 +17,19 @@ struct InternetAddress {
   bool operator==(const InternetAddress&) const = default;
 };
 
+// As descriptors save it: u32 host, u16 port.
+void SaveAddress(InternetAddress address, StateBuffer& body);
+InternetAddress LoadAddress(StateCursor& body);
+
 enum class SocketType { kStream, kDatagram };
+
+struct Datagram {
+  InternetAddress from;
+  Vector<std::byte> bytes;
+};
+
+class DatagramSocket;
+class StreamSocket;
 
 class SocketDescriptor : public Descriptor {
  public:
@@ -25,6 +38,14 @@ class SocketDescriptor : public Descriptor {
   virtual bool internet() const { return true; }
   virtual InternetAddress local() const { return {}; }
   virtual std::optional<InternetAddress> peer() const { return std::nullopt; }
+
+  // The address inside the UC that no other socket of its type may have.
+  virtual std::optional<InternetAddress> claimed() const {
+    return std::nullopt;
+  }
+  // Themselves for these classes.
+  virtual StreamSocket* as_stream() { return nullptr; }
+  virtual DatagramSocket* as_datagram() { return nullptr; }
 
   // Begins; kInProgress while it goes on, kAlready for a second call then.
   virtual Result<void> Connect(InternetAddress) { return Errno::kNotSupported; }
@@ -35,6 +56,14 @@ class SocketDescriptor : public Descriptor {
   // `status`: flags of the new descriptor.
   virtual Result<RefPtr<Descriptor>> Accept(int) { return Errno::kInvalid; }
 
+  // Of datagram sockets. Without an address: to whom it is connected.
+  virtual Result<std::size_t> SendTo(std::span<const std::byte>,
+                                     std::optional<InternetAddress>) {
+    return Errno::kNotSupported;
+  }
+  // The first that waits, which stays if `keep`.
+  virtual Result<Datagram> Receive(bool) { return Errno::kNotSupported; }
+
   // recv with MSG_PEEK.
   virtual Result<std::size_t> Peek(std::span<std::byte> bytes) = 0;
   // `how`: an abi::kShutdown value, else kInvalid.
@@ -42,6 +71,14 @@ class SocketDescriptor : public Descriptor {
   // SO_ERROR: what went wrong since it was asked last; 0 if nothing did.
   virtual int TakeError() { return 0; }
   virtual void SetNoDelay(bool) {}
+  // SO_ACCEPTCONN.
+  virtual bool listening() const { return false; }
+
+  // Bytes that the kernel keeps for it.
+  virtual std::size_t Held() const {
+    auto available = Available();
+    return available ? *available : 0;
+  }
 
   Result<void> GetStat(abi::Stat& stat) const override;
 

@@ -30,7 +30,7 @@ ebbrt::StateKind ebbrt::SocketEnd::Save(StateWriter& writer,
   return StateKind::kSocketEnd;
 }
 
-ebbrt::RefPtr<ebbrt::Descriptor>
+ebbrt::RefPtr<ebbrt::SocketEnd>
 ebbrt::SocketEnd::Load(StateReader& reader, StateCursor& body, int flags) {
   auto incoming = reader.TakeChannel(body);
   auto reading = body.TakeBool();

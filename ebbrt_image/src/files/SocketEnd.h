@@ -12,8 +12,8 @@ class SocketEnd : public SocketDescriptor {
   // `status`: kOpenNonBlock or 0.
   SocketEnd(RefPtr<ByteChannel> incoming, RefPtr<ByteChannel> outgoing,
             int status);
-  static RefPtr<Descriptor> Load(StateReader& reader, StateCursor& body,
-                                 int flags);
+  static RefPtr<SocketEnd> Load(StateReader& reader, StateCursor& body,
+                                int flags);
   ~SocketEnd() override;
 
   bool internet() const override { return false; }
@@ -25,11 +25,13 @@ class SocketEnd : public SocketDescriptor {
   std::uint32_t Ready() const override;
   std::uint32_t activity() const override;
 
+  // For the stream socket that has it inside.
+  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
+
  protected:
   SocketEnd(const SocketEnd& source, CloneMap& map);
 
   RefPtr<Descriptor> DoClone(CloneMap& map) const override;
-  StateKind Save(StateWriter& writer, StateBuffer& body) const override;
   Result<std::size_t> DoRead(std::span<std::byte> bytes) override;
   Result<std::size_t> DoWrite(std::span<const std::byte> bytes) override;
 
@@ -39,8 +41,8 @@ class SocketEnd : public SocketDescriptor {
 };
 
 struct SocketPair {
-  RefPtr<Descriptor> first;
-  RefPtr<Descriptor> second;
+  RefPtr<SocketEnd> first;
+  RefPtr<SocketEnd> second;
 };
 SocketPair MakeSocketPair(int status);
 

@@ -69,6 +69,8 @@ enum class StateKind : std::uint8_t {
   kEpoll,
   kConsole,
   kLostSocket,
+  kStreamSocket,
+  kDatagramSocket,
 };
 
 }  // namespace ebbrt

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "files/ArchiveFile.h"
+#include "files/DatagramSocket.h"
 #include "files/Directory.h"
 #include "files/Epoll.h"
 #include "files/EventFd.h"
@@ -11,6 +12,7 @@
 #include "files/Path.h"
 #include "files/Pipe.h"
 #include "files/SocketEnd.h"
+#include "files/StreamSocket.h"
 #include "files/TmpFile.h"
 #include "lib/Assert.h"
 #include "lib/Crc32.h"
@@ -242,6 +244,12 @@ ebbrt::StateReader::read_descriptor(StateCursor& cursor) {
     break;
   case StateKind::kLostSocket:
     descriptor = LostSocket::Load(body, flags);
+    break;
+  case StateKind::kStreamSocket:
+    descriptor = StreamSocket::Load(*this, body, flags);
+    break;
+  case StateKind::kDatagramSocket:
+    descriptor = DatagramSocket::Load(body, flags);
     break;
   case StateKind::kEventFd:
     descriptor = EventFd::Load(body, flags);

@@ -55,6 +55,7 @@ enum class Errno : int {
   kNotSupported = 95,
   kAddressFamily = 97,
   kAddressInUse = 98,
+  kAddressNotAvailable = 99,
   kNetworkUnreachable = 101,
   kConnectionReset = 104,
   kIsConnected = 106,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "files/Loopback.h"
+
 namespace {
 
 constexpr size_t kHeader = 12;
@@ -63,9 +65,18 @@ size_t ReadName(std::span<const std::byte> message, ebbrt::String& name) {
   return 0;
 }
 
+template <class Visit>
+void Resolve(const ebbrt::NetworkRights* rights, std::string_view name,
+             Visit visit) {
+  if (name == "localhost")
+    visit(ebbrt::loopback::kHost);
+  else if (rights)
+    rights->Resolve(name, visit);
+}
+
 }  // namespace
 
-size_t ebbrt::AnswerName(const NetworkRights& rights,
+size_t ebbrt::AnswerName(const NetworkRights* rights,
                          std::span<const std::byte> question,
                          std::span<std::byte, kMaxNameMessage> answer) {
   // One question, of the standard kind.
@@ -81,7 +92,7 @@ size_t ebbrt::AnswerName(const NetworkRights& rights,
   auto asked = question.subspan(kHeader, end + 4 - kHeader);
   unsigned known = 0, given = 0;
   auto room = (kMaxNameMessage - kHeader - asked.size()) / kRecord;
-  rights.Resolve(name, [&](uint32_t) { ++known; });
+  Resolve(rights, name, [&](uint32_t) { ++known; });
   if (wants_address)
     given = static_cast<unsigned>(std::min<size_t>(known, room));
   Writer out(answer);
@@ -93,7 +104,7 @@ size_t ebbrt::AnswerName(const NetworkRights& rights,
   out.Add16(given);
   out.Add32(0);
   out.Add(asked);
-  rights.Resolve(name, [&](uint32_t host) {
+  Resolve(rights, name, [&](uint32_t host) {
     if (given == 0)
       return;
     --given;

@@ -38,7 +38,7 @@ extern "C" uint32_t NetworkFirstNumber(uint32_t local, uint16_t local_port,
 
 ebbrt::TcpIp::TcpIp(TcpIpHost& host, HardwareAddress hardware,
                     const Address& address)
-    : host_(host), interface_(&the_interface) {
+    : host_(host), address_(address), interface_(&the_interface) {
   kbugon(instance_, "there is a TCP/IP stack");
   instance_ = this;
   LockGuard guard(lock_);
@@ -91,12 +91,17 @@ uint32_t ebbrt::TcpIp::RunTimers() {
   tcp_tmr();
   if (++ticks_ % kTicksPerNeighbourTick == 0)
     etharp_tmr();
-  // The table of neighbours can wait for the next connection.
-  timers_run_ = tcp_active_pcbs || tcp_tw_pcbs;
+  // What waits for a neighbour is dropped when that has not answered; the rest
+  // of the table can wait for the next connection.
+  constexpr uint32_t kMostAsked = 5;  // lwIP's ARP_MAXPENDING
+  constexpr uint32_t kIdleTicks = (kMostAsked + 1) * kTicksPerNeighbourTick;
+  idle_ticks_ = tcp_active_pcbs || tcp_tw_pcbs ? 0 : idle_ticks_ + 1;
+  timers_run_ = idle_ticks_ < kIdleTicks;
   return timers_run_ ? TCP_TMR_INTERVAL : kNever;
 }
 
 void ebbrt::TcpIp::NeedTimers() {
+  idle_ticks_ = 0;
   if (timers_run_)
     return;
   timers_run_ = true;

@@ -83,11 +83,12 @@ class TcpIp {
   void Forget();
 
   uint64_t connections();
+  uint32_t own_address() const { return address_.own; }
 
   // For endpoints, with the lock held.
   void Changed(NetworkEndpoint& endpoint);
   void Remove(NetworkEndpoint& endpoint);
-  // Called by lwIP when there is a connection.
+  // Called by lwIP when there is a connection, and before a datagram goes out.
   void NeedTimers();
   // Called by lwIP when a connection begins.
   uint32_t FirstNumber(InternetAddress local, InternetAddress peer);
@@ -98,11 +99,14 @@ class TcpIp {
 
   static TcpIp* instance_;
   TcpIpHost& host_;
+  const Address address_;
   SpinLock lock_;
   netif* interface_;
   bool timers_run_ = false;
   uint32_t ticks_ = 0;
   std::optional<SequenceNumbers> sequence_numbers_;
+  // Since somebody needed them.
+  uint32_t idle_ticks_ = 0;
   IntrusiveList<NetworkEndpoint, NetworkEndpoint> changed_[kMaxCores];
 };
 

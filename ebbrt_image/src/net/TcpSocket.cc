@@ -4,16 +4,13 @@
 
 #include "files/LostSocket.h"
 #include "lwip/tcp.h"
+#include "net/ChancePort.h"
 #include "net/NetworkRights.h"
 
 namespace {
 
 using namespace ebbrt;
 
-// Ports that lwIP and Linux give to callers.
-constexpr uint32_t kFirstPort = 0xc000;
-constexpr uint32_t kPorts = 0x10000 - kFirstPort;
-constexpr int kPortTries = 64;
 // In units of half a second: how often a socket that found no memory looks
 // again.
 constexpr u8_t kPollInterval = 1;
@@ -138,11 +135,8 @@ bool ebbrt::TcpSocket::begin(InternetAddress address) {
   auto* pcb = tcp_new_ip_type(IPADDR_TYPE_V4);
   if (!pcb)
     return false;
-  // A port of chance: what one clone has open, no other can guess.
-  err_t bound = ERR_USE;
-  for (int i = 0; i < kPortTries && bound == ERR_USE; ++i)
-    bound = tcp_bind(pcb, IP4_ADDR_ANY,
-                     static_cast<u16_t>(kFirstPort + LWIP_RAND() % kPorts));
+  auto bound = BindByChance(
+      [pcb](u16_t port) { return tcp_bind(pcb, IP4_ADDR_ANY, port); });
   if (bound != ERR_OK) {
     tcp_abort(pcb);
     return false;
@@ -182,13 +176,6 @@ ebbrt::Result<void> ebbrt::TcpSocket::Connected() {
     return {};
   auto error = std::exchange(error_, kNoError);
   return error == kNoError ? Errno::kConnectionRefused : error;
-}
-
-// Whatever is asked for, the port is of chance: nobody can connect to it.
-ebbrt::Result<void> ebbrt::TcpSocket::Bind(InternetAddress) {
-  if (state_ != State::kNew)
-    return Errno::kInvalid;
-  return {};
 }
 
 ebbrt::Result<std::size_t> ebbrt::TcpSocket::Peek(std::span<std::byte> bytes) {
@@ -292,6 +279,14 @@ void ebbrt::TcpSocket::SetNoDelay(bool on) {
 ebbrt::Result<std::size_t> ebbrt::TcpSocket::Available() const {
   LockGuard guard(stack_.lock());
   return received_ ? std::size_t{received_->tot_len} : std::size_t{0};
+}
+
+std::size_t ebbrt::TcpSocket::Held() const {
+  LockGuard guard(stack_.lock());
+  std::size_t held = received_ ? received_->tot_len : 0;
+  if (pcb_ && state_ == State::kConnected)
+    held += TCP_SND_BUF - tcp_sndbuf(pcb_);
+  return held;
 }
 
 std::uint32_t ebbrt::TcpSocket::Ready() const {

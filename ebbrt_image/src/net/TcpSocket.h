@@ -1,4 +1,4 @@
-// A TCP connection of a UC, made by it. To be used on the UC's core.
+// A TCP connection out of a UC, made by it. To be used on the UC's core.
 #ifndef EBBRT_NET_TCPSOCKET_H_
 #define EBBRT_NET_TCPSOCKET_H_
 
@@ -19,12 +19,13 @@ class TcpSocket final : public SocketDescriptor, private NetworkEndpoint {
   // kAccess: not among the UC's rights.
   Result<void> Connect(InternetAddress address) override;
   Result<void> Connected() override;
-  Result<void> Bind(InternetAddress address) override;
   Result<std::size_t> Peek(std::span<std::byte> bytes) override;
   Result<void> Shutdown(int how) override;
   int TakeError() override;
   void SetNoDelay(bool on) override;
   Result<std::size_t> Available() const override;
+  // Unread and not acknowledged.
+  std::size_t Held() const override;
   std::uint32_t Ready() const override;
   std::uint32_t activity() const override;
 

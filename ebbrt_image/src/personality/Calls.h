@@ -86,6 +86,8 @@ Answer SocketPair(SystemCall& call);
 Answer Connect(SystemCall& call);
 Answer Bind(SystemCall& call);
 Answer Listen(SystemCall& call);
+Answer Accept(SystemCall& call);
+Answer Accept4(SystemCall& call);
 Answer SendTo(SystemCall& call);
 Answer SendMultiple(SystemCall& call);
 Answer ReceiveFrom(SystemCall& call);

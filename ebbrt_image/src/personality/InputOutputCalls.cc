@@ -5,6 +5,7 @@
 
 #include "lib/Vector.h"
 #include "personality/Calls.h"
+#include "personality/Datagrams.h"
 #include "uc/ConsoleDescriptor.h"
 
 namespace {
@@ -78,6 +79,11 @@ Answer WritePieces(SystemCall& call, uint64_t address, uint64_t size,
 Answer ReadFrom(SystemCall& call, Descriptor& descriptor, uint64_t address,
                 uint64_t size, bool may_wait = true) {
   size = std::min(size, kMaxTransfer);
+  if (auto* socket = AsDatagramSocket(descriptor)) {
+    InternetAddress from;
+    return ReceiveDatagram(call, *socket, address, size, {.may_wait = may_wait},
+                           from);
+  }
   may_wait = may_wait && !descriptor.non_blocking();
   auto answer = call.Wait(may_wait, kNever, [&]() -> Answer {
     if (descriptor.kind() == Descriptor::Kind::kConsole) {
@@ -99,6 +105,8 @@ Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
     const UserBytes bytes[] = {{address, size}};
     return static_cast<ConsoleDescriptor&>(descriptor).SendFrom(bytes);
   }
+  if (auto* socket = AsDatagramSocket(descriptor))
+    return SendDatagram(call, *socket, address, size, {});
   if (!call.MayBuffer(descriptor, size))
     return Errno::kNoMemory;
   // A blocking write ends when everything is written, but nothing to wait for

@@ -2,6 +2,7 @@
 
 #include "arch/Clock.h"
 #include "entropy/Entropy.h"
+#include "files/SocketDescriptor.h"
 #include "files/StateReader.h"
 #include "mm/Pfn.h"
 #include "uc/ConsoleRole.h"
@@ -62,10 +63,11 @@ uint64_t ebbrt::UcFiles::BufferFrames() const {
     // A pipe counts where it is read.
     if ((descriptor.flags() & abi::kOpenAccessMask) == abi::kOpenWriteOnly)
       return;
-    auto held = descriptor.Available();
-    if (held)
-      // In pages that begin with what was read last.
-      frames += PageUp(*held) / kPageSize + (*held > 0 ? 1 : 0);
+    auto held = descriptor.kind() == Descriptor::Kind::kSocket
+                    ? static_cast<const SocketDescriptor&>(descriptor).Held()
+                    : descriptor.Available().value();
+    // In pages that begin with what was read last.
+    frames += PageUp(held) / kPageSize + (held > 0 ? 1 : 0);
   });
   return frames;
 }

@@ -66,7 +66,7 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
                                           UcObserver& observer)
     : id_(id), limits_(limits), archive_(archive), observer_(observer),
       space_(limits.frames), consoles_(*this),
-      channel_(MakeRef<Channel>(*this)),
+      channel_(MakeRef<Channel>(*this)), network_(*this),
       files_(archive, {limits.tmp_pages, limits.descriptors}, &space_),
       run_timer_(*this) {
   auto install = [this](int number, RefPtr<Descriptor> descriptor) {
@@ -85,7 +85,7 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
                                           RefPtr<Snapshot> origin)
     : id_(id), limits_(limits), archive_(archive), observer_(observer),
       origin_(std::move(origin)), space_(limits.frames, origin_->memory()),
-      consoles_(*this), channel_(MakeRef<Channel>(*this)),
+      consoles_(*this), channel_(MakeRef<Channel>(*this)), network_(*this),
       files_(*origin_->state().files, consoles_, &space_), deployed_(true),
       run_timer_(*this) {
   const auto& state = origin_->state();
@@ -229,7 +229,7 @@ void ebbrt::UnikernelContext::BeginRequest(
   kassert(!serving_);
   learn_writes();
   serving_ = true;
-  rights_ = std::move(rights);
+  network_.set_rights(std::move(rights));
   request_ = header;
   if (header.time)
     timer->Start(run_timer_, clock::Uptime() + header.time * kMillisecond);

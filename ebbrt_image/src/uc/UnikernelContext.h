@@ -13,14 +13,13 @@
 #include "lib/IntrusiveList.h"
 #include "lib/RefCounted.h"
 #include "messenger/Frame.h"
-#include "net/NetworkClient.h"
-#include "net/NetworkRights.h"
 #include "uc/AddressSpace.h"
 #include "uc/Channel.h"
 #include "uc/FutexTable.h"
 #include "uc/SignalActions.h"
 #include "uc/Snapshot.h"
 #include "uc/UcFiles.h"
+#include "uc/UcNetwork.h"
 #include "uc/UcThread.h"
 
 namespace ebbrt {
@@ -58,7 +57,7 @@ class UcObserver {
   virtual void BreakpointHit(UnikernelContext&, UcThread&) {}
 };
 
-class UnikernelContext : public NetworkClient {
+class UnikernelContext {
  public:
   UnikernelContext(uint32_t id, const UcLimits& limits, const Archive& archive,
                    UcObserver& observer);
@@ -101,6 +100,7 @@ class UnikernelContext : public NetworkClient {
   DescriptorTable& descriptors() { return files_.descriptors(); }
   FutexTable& futexes() { return futexes_; }
   Channel& channel() { return *channel_; }
+  UcNetwork& network() { return network_; }
 
   // Where threads wait until some descriptor of this UC may be ready.
   WaitQueue& io() { return io_; }
@@ -128,9 +128,6 @@ class UnikernelContext : public NetworkClient {
   // Of the request that runs; the id is 0 if none does.
   uint64_t request() const { return serving_ ? request_.id : 0; }
   FrameType request_type() const { return request_.type; }
-
-  void NetworkChanged() override { io_.WakeAll(); }
-  const NetworkRights* network_rights() const override { return rights_.get(); }
 
   // True for a copy of a snapshot.
   bool deployed() const { return deployed_; }
@@ -175,6 +172,7 @@ class UnikernelContext : public NetworkClient {
    public:
     explicit Consoles(UnikernelContext& uc) : uc_(uc) {}
     RefPtr<Descriptor> CloneConsole(const Descriptor& source) override;
+    SocketOwner* socket_owner() override { return &uc_.network_; }
 
    private:
     UnikernelContext& uc_;
@@ -194,6 +192,7 @@ class UnikernelContext : public NetworkClient {
   AddressSpace space_;
   Consoles consoles_;
   RefPtr<Channel> channel_;
+  UcNetwork network_;
   UcFiles files_;
   FutexTable futexes_;
   WaitQueue io_;
@@ -205,7 +204,6 @@ class UnikernelContext : public NetworkClient {
   uint64_t break_start_ = 0;
   uint64_t break_end_ = 0;
   FrameHeader request_;
-  std::unique_ptr<NetworkRights> rights_;
   bool serving_ = false;
   bool deployed_ = false;
   // Requests that were answered since it began to borrow from `origin_`.

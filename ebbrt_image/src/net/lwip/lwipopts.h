@@ -1,6 +1,6 @@
-// How lwIP 2.1.3 is built in: IPv4 and TCP under our event loop, no threads, no
-// sockets of its own. Debian's source, unchanged; the values that are not said
-// here are lwIP's.
+// How lwIP 2.1.3 is built in: IPv4, TCP and UDP under our event loop, no
+// threads, no sockets of its own. Debian's source, unchanged; the values that
+// are not said here are lwIP's.
 #ifndef EBBRT_NET_LWIP_LWIPOPTS_H_
 #define EBBRT_NET_LWIP_LWIPOPTS_H_
 
@@ -14,7 +14,8 @@
 
 #define LWIP_IPV4 1
 #define LWIP_IPV6 0
-#define LWIP_UDP 0
+#define LWIP_UDP 1
+#define LWIP_UDPLITE 0
 #define LWIP_RAW 0
 #define LWIP_ICMP 1
 #define IP_FORWARD 0

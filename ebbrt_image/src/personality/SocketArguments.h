@@ -1,0 +1,27 @@
+// What socket calls share: their descriptor, and addresses in the UC's memory.
+#ifndef EBBRT_PERSONALITY_SOCKETARGUMENTS_H_
+#define EBBRT_PERSONALITY_SOCKETARGUMENTS_H_
+
+#include "files/SocketDescriptor.h"
+#include "personality/SystemCall.h"
+
+namespace ebbrt {
+
+constexpr int kUnix = 1;
+constexpr int kInternet = 2;
+
+// The socket of argument 0: kBadDescriptor, kNotSocket.
+Result<RefPtr<SocketDescriptor>> GetSocket(SystemCall& call);
+
+// A struct sockaddr_in: kInvalid, kFault, kAddressFamily.
+Result<InternetAddress> ReadAddress(SystemCall& call, uint64_t address,
+                                    uint64_t size);
+
+// To the pointer of argument `address`: as much as argument `size_at` points to
+// has room for; the whole size goes there. kInvalid for a negative room.
+Answer GiveAddress(SystemCall& call, unsigned address, unsigned size_at,
+                   const SocketDescriptor& socket, InternetAddress value);
+
+}  // namespace ebbrt
+
+#endif  // EBBRT_PERSONALITY_SOCKETARGUMENTS_H_
