@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from experiments import arguments as arguments_experiment
+from experiments import burst as burst_experiment
 from experiments import comparison, crowds, run_report
 from experiments import cores as cores_experiment
 from experiments import density as density_experiment
@@ -23,6 +24,7 @@ from experiments import suite as suite_experiments
 from experiments import throughput as throughput_experiment
 from experiments.experiment import (
     ARGUMENTS,
+    BURST,
     CORES,
     DENSITY,
     DIRTY_TRACKING,
@@ -287,6 +289,39 @@ def throughput(scale: str, out: pathlib.Path | None, seed: int | None, settings:
     click.echo(f"throughput: scale {scale}, results go to {folder}", err=True)
     record = progress.run(throughput_experiment.run(plan, folder, _Bars("throughput")))
     _write_results(THROUGHPUT, record, folder)
+
+
+@run.command()
+@click.option(
+    "--scale",
+    type=click.Choice(list(burst_experiment.SCALES)),
+    default="default",
+    show_default=True,
+    envvar="SCALE",
+    help="Intervals, bursts and calls; full has the paper's, default a quarter of them.",
+)
+@_out_option
+@click.option("--seed", type=int, help="Seed of the order.  [default: a random one]")
+@settings_options
+def burst(scale: str, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
+    """Bursts of calls of new functions over a steady background: SEUSS beside container pools.
+
+    CPU-bound and IO-bound functions; these call a local server that answers late. The pools are
+    podman's and crun's (`make peers` installs both); one that cannot run here is a row with the
+    reason. --memory sets the memory of each node; --store and --isolation have no effect.
+
+    \b
+    Writes into the folder:
+      burst.json  every call: when it was due, latency, path, error; the environment
+      burst.csv   the same, a row per call
+      burst.png, burst.pdf
+      burst.md    verdicts, latencies, what failed
+    """
+    folder = _results_folder(out, BURST)
+    plan = burst_experiment.Plan(settings, burst_experiment.SCALES[scale], _seed(seed))
+    click.echo(f"burst: scale {scale}, results go to {folder}", err=True)
+    record = progress.run(burst_experiment.run(plan, folder, _Bars("burst")))
+    _write_results(BURST, record, folder)
 
 
 def _micro_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 from experiments import (
     arguments,
     arguments_report,
+    burst,
+    burst_report,
     cores_report,
     density_report,
     dirty_report,
@@ -27,12 +29,14 @@ from experiments import (
     throughput,
     throughput_report,
 )
+from experiments.burst import Burst
 from experiments.cores import Cores
 from experiments.density import Density
 from experiments.dirty_record import DirtyTracking
 from experiments.measurements import Measurements
 from experiments.micro_runs import MicroRecord
 from experiments.plots import arguments as arguments_plot
+from experiments.plots import burst as burst_plot
 from experiments.plots import cores as cores_plot
 from experiments.plots import density as density_plot
 from experiments.plots import dirty_tracking as dirty_plot
@@ -130,6 +134,15 @@ THROUGHPUT: Experiment[Throughput] = Experiment(
     check=throughput_report.check,
     series=series.of_throughput,
 )
+BURST: Experiment[Burst] = Experiment(
+    name=burst.NAME,
+    report=f"{burst.NAME}.md",
+    load=Burst.load,
+    render=burst_report.render,
+    draw=burst_plot.draw,
+    check=burst_report.check,
+    series=series.of_burst,
+)
 MICRO_LATENCY: Experiment[MicroRecord] = Experiment(
     name=micro_latency.NAME,
     report=f"{micro_latency.NAME}.md",
@@ -181,11 +194,12 @@ AnyExperiment = (
     | Experiment[DirtyTracking]
     | Experiment[Cores]
     | Experiment[Throughput]
+    | Experiment[Burst]
     | Experiment[MicroRecord]
     | Experiment[Measurements]
 )
 EXPERIMENTS: tuple[AnyExperiment, ...] = (
     *(SNAPSHOTS, LATENCY, DENSITY, SHARING, ARGUMENTS),
-    *(DIRTY_TRACKING, CORES, THROUGHPUT, MICRO_LATENCY, MICRO_PREEMPTION),
+    *(DIRTY_TRACKING, CORES, THROUGHPUT, BURST, MICRO_LATENCY, MICRO_PREEMPTION),
 )
 """In the order of the report."""

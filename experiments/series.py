@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from experiments.burst import Burst
 from experiments.cores import Cores
 from experiments.density import Density
 from experiments.dirty_record import DirtyTracking
@@ -51,6 +52,18 @@ def of_throughput(record: Throughput) -> Series:
     found: dict[str, list[float]] = {}
     for trial in record.trials:
         found.setdefault(f"{trial.system}, {trial.functions} (1/s)", []).append(trial.rate)
+    return found
+
+
+def of_burst(record: Burst) -> Series:
+    """Return the latencies of answered calls of every system, interval and kind."""
+    found: dict[str, list[float]] = {}
+    for timeline in record.timelines:
+        for each in timeline.outcomes:
+            what = f"{'background' if each.burst is None else 'burst'}, {each.kind}"
+            name = f"{timeline.system}, every {timeline.interval_s:g} s, {what} (ms)"
+            if each.error is None:
+                found.setdefault(name, []).append(each.latency_ms)
     return found
 
 

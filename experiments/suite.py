@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from experiments import (
     arguments,
+    burst,
     cores,
     crowds,
     density,
@@ -154,6 +155,11 @@ async def _throughput(order: Order) -> object:
     return await throughput.run(plan, order.folder, order.report)
 
 
+async def _burst(order: Order) -> object:
+    plan = burst.Plan(order.settings, burst.SCALES[order.scale.value], order.seed)
+    return await burst.run(plan, order.folder, order.report)
+
+
 async def _micro_latency(order: Order) -> object:
     return await micro_latency.run(order.micro(1, 5, 10), order.folder, order.report)
 
@@ -179,6 +185,7 @@ STEPS = (
     Step("dirty-tracking", _dirty_tracking),
     Step("cores", _cores),
     Step(throughput.NAME, _throughput),
+    Step(burst.NAME, _burst),
     Step(micro_latency.NAME, _micro_latency),
     Step(micro_preemption.NAME, _micro_preemption),
 )
