@@ -29,6 +29,11 @@ class PaperFigure:
         """The value as a number; ValueError where the paper gives several."""
         return float(self.value)
 
+    @property
+    def mark(self) -> str:
+        """How pictures name it: as the paper's, with its status."""
+        return f"paper ({self.status}): {self.value} {self.unit}"
+
 
 def load() -> list[PaperFigure]:
     """Return all figures in the file's order."""

@@ -9,7 +9,6 @@ import pathlib
 import sys
 from functools import partial
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments import arguments
@@ -26,8 +25,7 @@ LINES = {"warm": ("--", "o"), "resumed": ("-", "D")}
 
 def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as arguments.png and arguments.pdf in `folder`; return their paths."""
-    style.apply()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    figure, (left, right) = style.panels(1, 2, size=(11, 4.4))
     for isolation in ISOLATIONS:
         for path in LINES:
             _latency(left, record, isolation, path)
@@ -47,12 +45,8 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
         axes.yaxis.set_major_formatter("{x:g}")
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
-    how = style.how(record.environment)
-    figure.suptitle(f"What argument snapshots gain ({how})", fontweight="bold")
-    try:
-        return style.save(figure, folder, arguments.NAME)
-    finally:
-        plt.close(figure)
+    title = "What argument snapshots gain"
+    return style.finish(figure, folder, arguments.NAME, title, record.environment)
 
 
 def _latency(axes: Axes, record: Measurements, isolation: str, path: str) -> None:

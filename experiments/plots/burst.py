@@ -6,7 +6,6 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,15 +28,9 @@ LIGHT = 0.18
 
 def draw(record: Burst, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as burst.png and burst.pdf in `folder`; return their paths."""
-    style.apply()
     intervals = record.scale.intervals
-    figure, grid = plt.subplots(
-        *(len(SYSTEMS), len(intervals)),
-        figsize=(13, 9),
-        sharey=True,
-        sharex="col",
-        squeeze=False,
-        layout="constrained",
+    figure, grid = style.panels(
+        len(SYSTEMS), len(intervals), size=(13, 9), sharey=True, sharex="col", squeeze=False
     )
     for system, line in zip(SYSTEMS, grid, strict=True):
         for interval, axes in zip(intervals, line, strict=True):
@@ -56,15 +49,11 @@ def draw(record: Burst, folder: pathlib.Path) -> list[pathlib.Path]:
     for axes in grid[-1]:
         axes.set_xlabel("time at which the call was due (s)")
     _legend(figure)
-    figure.suptitle(
+    title = (
         f"Bursts of a new function each, {record.scale.cpu_calls} CPU-bound and "
-        f"{record.scale.io_calls} IO-bound calls in turn ({style.how(record.environment)})",
-        fontweight="bold",
+        f"{record.scale.io_calls} IO-bound calls in turn"
     )
-    try:
-        return style.save(figure, folder, NAME)
-    finally:
-        plt.close(figure)
+    return style.finish(figure, folder, NAME, title, record.environment)
 
 
 def _draw_panel(axes: Axes, timeline: Timeline) -> None:

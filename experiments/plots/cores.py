@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 import sys
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -25,18 +24,11 @@ MARKERS = ((style.BLUE, "o"), (style.VERMILION, "s"))
 
 def draw(record: Cores, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as cores.png and cores.pdf in `folder`; return their paths."""
-    style.apply()
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(12, 4.6), width_ratios=(1, 1.3), layout="constrained"
-    )
+    figure, (left, right) = style.panels(1, 2, size=(12, 4.6), width_ratios=(1, 1.3))
     _draw_ratios(left, record)
     _draw_users(right, record)
-    name = record.environment["accelerator"].upper()
-    figure.suptitle(f"Warm requests per second by cores ({name})", fontweight="bold")
-    try:
-        return style.save(figure, folder, "cores")
-    finally:
-        plt.close(figure)
+    title = "Warm requests per second by cores"
+    return style.finish(figure, folder, "cores", title, record.environment)
 
 
 def _draw_ratios(axes: Axes, record: Cores) -> None:

@@ -6,7 +6,6 @@ import pathlib
 import sys
 from collections.abc import Iterable
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -20,22 +19,14 @@ from snapshot_store.pageset import PAGE_SIZE
 
 def draw(record: Density, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as density.png and density.pdf in `folder`; return their paths."""
-    style.apply()
-    figure, axes = plt.subplots(2, 2, figsize=(12, 8), layout="constrained")
+    figure, axes = style.panels(2, 2, size=(12, 8))
     (memory, pace), (density, creation) = axes
     _draw_memory(memory, record)
     _draw_pace(pace, record)
     _draw_density(density, record)
     _draw_creation(creation, record)
-    figure.suptitle(
-        f"Density of idle instances, {record.node_mib} MiB node of contexts "
-        f"({style.how(record.environment)})",
-        fontweight="bold",
-    )
-    try:
-        return style.save(figure, folder, "density")
-    finally:
-        plt.close(figure)
+    title = f"Density of idle instances, {record.node_mib} MiB node of contexts"
+    return style.finish(figure, folder, "density", title, record.environment)
 
 
 def _draw_memory(axes: Axes, record: Density) -> None:
@@ -61,7 +52,7 @@ def _draw_pace(axes: Axes, record: Density) -> None:
         color="black",
         linestyle=":",
         linewidth=1,
-        label=f"paper: {paper.value} per second",
+        label=paper.mark,
     )
     axes.set_xlabel("seconds")
     axes.set_ylabel("contexts; flat until those begun are idle")

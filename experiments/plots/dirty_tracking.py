@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 import sys
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -30,18 +29,11 @@ POINTS = ((style.BLUE, "o"), (style.VERMILION, "s"), (style.GREEN, "D"))
 
 def draw(record: DirtyTracking, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as dirty-tracking.png and .pdf in `folder`; return their paths."""
-    style.apply()
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(12, 4.8), width_ratios=(1.6, 1), layout="constrained"
-    )
+    figure, (left, right) = style.panels(1, 2, size=(12, 4.8), width_ratios=(1.6, 1))
     _draw_sets(left, record)
     _draw_times(right, record)
-    name = record.environment["accelerator"].upper()
-    figure.suptitle(f"What a function's import wrote, found four ways ({name})", fontweight="bold")
-    try:
-        return style.save(figure, folder, "dirty-tracking")
-    finally:
-        plt.close(figure)
+    title = "What a function's import wrote, found four ways"
+    return style.finish(figure, folder, "dirty-tracking", title, record.environment)
 
 
 def _draw_sets(axes: Axes, record: DirtyTracking) -> None:

@@ -9,7 +9,6 @@ import pathlib
 import sys
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments import papers
@@ -59,24 +58,12 @@ SPREAD = 0.72
 
 def draw(recording: Recording, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as latency.png and latency.pdf in `folder`; return their paths."""
-    style.apply()
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(12, 4.8), width_ratios=(2.1, 1), layout="constrained"
-    )
+    figure, (left, right) = style.panels(1, 2, size=(12, 4.8), width_ratios=(2.1, 1))
     _draw_latencies(left, recording)
     _draw_phases(right, recording)
-    figure.suptitle(_title(recording), fontweight="bold")
-    try:
-        return style.save(figure, folder, "latency")
-    finally:
-        plt.close(figure)
-
-
-def _title(recording: Recording) -> str:
     facts = recording.environment
-    name = facts["accelerator"].upper()
-    how = "TCG: guest emulated in software" if name == "TCG" else name
-    return f"Time from call to answer ({how}; {facts['machine']}, {facts['cores']} shared cores)"
+    title = f"Time from call to answer, {facts['machine']}, {facts['cores']} shared cores"
+    return style.finish(figure, folder, "latency", title, facts)
 
 
 def _draw_latencies(axes: Axes, recording: Recording) -> None:
@@ -128,7 +115,7 @@ def _draw_paper(axes: Axes) -> None:
         figure = papers.find("Table 2", metric)
         axes.hlines(figure.number, -0.45, 0.45, color="black", linewidth=1, linestyle=":")
         axes.annotate(
-            f"paper, {series}: {figure.value} ms",
+            f"{series}, {figure.mark}",
             (0.45, figure.number),
             xytext=(3, 0),
             textcoords="offset points",

@@ -6,7 +6,6 @@ import pathlib
 import sys
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from experiments import micro_latency as ways
@@ -26,8 +25,7 @@ _PAPER = {
 
 def draw(record: MicroRecord, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as micro-latency.png and micro-latency.pdf; return their paths."""
-    style.apply()
-    figure, axes = plt.subplots(figsize=(9, 4.6), layout="constrained")
+    figure, axes = style.panels(size=(9, 4.6))
     for place, way in enumerate(reversed(ways.LATENCIES)):
         values = microseconds(record, way)
         if not values:
@@ -49,7 +47,7 @@ def draw(record: MicroRecord, folder: pathlib.Path) -> list[pathlib.Path]:
             warmth, system = _PAPER[way.name]
             paper = papers.find("Table 1", f"{warmth} invocation median", system)
             axes.plot(paper.number, place, "D", color="white", markeredgecolor="black")
-    axes.plot([], [], "D", color="white", markeredgecolor="black", label="the paper's median")
+    axes.plot([], [], "D", color="white", markeredgecolor="black", label="paper (primary): median")
     axes.set_yticks(range(len(ways.LATENCIES)), [way.name for way in reversed(ways.LATENCIES)])
     axes.set_ylim(-0.6, len(ways.LATENCIES) - 0.2)
     axes.set_xscale("log")
@@ -57,11 +55,8 @@ def draw(record: MicroRecord, folder: pathlib.Path) -> list[pathlib.Path]:
     axes.set_xlabel("latency (us): median, 10 % to 90 %, 1 % to 99 %")
     axes.grid(axis="x")
     axes.legend(loc="upper right", fontsize=8)
-    figure.suptitle("Functions as processes and as libraries (native)", fontweight="bold")
-    try:
-        return style.save(figure, folder, ways.NAME)
-    finally:
-        plt.close(figure)
+    title = "Functions as processes and as libraries"
+    return style.finish(figure, folder, ways.NAME, title, record.environment)
 
 
 if __name__ == "__main__":

@@ -6,28 +6,23 @@ import pathlib
 import sys
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from experiments import micro_preemption as parts
 from experiments.micro_preemption import BARE, BUDGET_US, DELAY, WORKER
-from experiments.micro_preemption_report import GRACE_US, kept, paper_kept
+from experiments.micro_preemption_report import GRACE_US, UNDISTURBED, kept, paper_kept, rate
 from experiments.micro_runs import MicroRecord
 from experiments.plots import redraw, style
 
 
 def draw(record: MicroRecord, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as micro-preemption.png and .pdf in `folder`; return their paths."""
-    style.apply()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    figure, (left, right) = style.panels(1, 2, size=(11, 4.4))
     _draw_kept(left, record)
     _draw_waits(right, record)
-    figure.suptitle("Preemption of native functions", fontweight="bold")
-    try:
-        return style.save(figure, folder, parts.NAME)
-    finally:
-        plt.close(figure)
+    title = "Preemption of native functions"
+    return style.finish(figure, folder, parts.NAME, title, record.environment)
 
 
 def _draw_kept(axes: Axes, record: MicroRecord) -> None:
@@ -36,14 +31,19 @@ def _draw_kept(axes: Axes, record: MicroRecord) -> None:
         known = [(quantum, part) for quantum, part in points if part is not None]
         label = "worker" if way == WORKER else "bare loop, same tick"
         axes.plot([x for x, _ in known], [y for _, y in known], marker, color=colour, label=label)
+        without = rate(record, way, parts.NO_TICK)
+        if without:
+            for quantum in parts.QUANTA_NS:
+                rounds = [each / without for each in record.rates(way, quantum_ns=quantum)]
+                axes.plot([quantum / 1000] * len(rounds), rounds, ".", color=colour, alpha=0.4)
     paper = [(quantum / 1000, paper_kept(quantum)) for quantum in parts.QUANTA_NS]
     drawn = [(quantum, part) for quantum, part in paper if part is not None]
     xs, ys = [x for x, _ in drawn], [y for _, y in drawn]
-    axes.plot(xs, ys, "D:", color="black", markerfacecolor="white", label="paper")
+    axes.plot(xs, ys, "D:", color="black", markerfacecolor="white", label="paper (primary)")
     axes.set_xscale("log")
     axes.set_xlim(2, 1500)
     axes.set_xlabel("quantum (us)")
-    axes.set_ylabel("SHA-512 throughput kept")
+    axes.set_ylabel(f"SHA-512 throughput kept: {UNDISTURBED} % of rounds; dots: rounds")
     axes.set_ylim(0, 1.1)
     axes.legend(loc="lower right", fontsize=8)
 

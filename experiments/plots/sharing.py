@@ -9,7 +9,6 @@ import pathlib
 import sys
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -33,20 +32,12 @@ PATHS = ("cold", "warm", "hot", "resumed")
 
 def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as sharing.png and sharing.pdf in `folder`; return their paths."""
-    style.apply()
-    figure, axes = plt.subplots(
-        1, 3, figsize=(14, 5), width_ratios=(1, 1, 1.5), layout="constrained"
-    )
+    figure, axes = style.panels(1, 3, size=(14, 5), width_ratios=(1, 1, 1.5))
     _lineage(axes[0], record)
     _memory(axes[1], record)
     _faults(axes[2], record)
-    figure.suptitle(
-        f"Pages shared along the lineage ({style.how(record.environment)})", fontweight="bold"
-    )
-    try:
-        return style.save(figure, folder, sharing.NAME)
-    finally:
-        plt.close(figure)
+    title = "Pages shared along the lineage"
+    return style.finish(figure, folder, sharing.NAME, title, record.environment)
 
 
 def _lineage(axes: Axes, record: Measurements) -> None:

@@ -9,7 +9,6 @@ import pathlib
 import sys
 from functools import partial
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from experiments import papers, snapshots
@@ -36,14 +35,13 @@ PAPER_SIZES = (
 
 def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as snapshots.png and snapshots.pdf in `folder`; return their paths."""
-    style.apply()
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.8), layout="constrained")
+    figure, axes = style.panels(1, 3, size=(13, 4.8))
     _panel(axes[0], record, "stored pages", "pages in the store, MB (log scale)")
     for place, metric in PAPER_SIZES:
         paper = papers.find("Table 1", metric)
         axes[0].hlines(paper.number, place - 0.45, place + 0.45, color="black", linestyle=":")
         axes[0].annotate(
-            f"paper ({paper.status}): {paper.value} {paper.unit}",
+            paper.mark,
             (place - 0.45, paper.number),
             xytext=(0, 3),
             textcoords="offset points",
@@ -54,14 +52,8 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, ncols=4, loc="outside lower center")
-    figure.suptitle(
-        f"Snapshots by level ({style.how(record.environment)}); hollow: without AO",
-        fontweight="bold",
-    )
-    try:
-        return style.save(figure, folder, snapshots.NAME)
-    finally:
-        plt.close(figure)
+    title = "Snapshots by level; hollow: without AO"
+    return style.finish(figure, folder, snapshots.NAME, title, record.environment)
 
 
 def _panel(axes: Axes, record: Measurements, metric: str, title: str) -> None:

@@ -22,26 +22,37 @@ GREY = "#666666"
 PNG_DPI = 160
 
 
-def apply() -> None:
-    """Set the common style; no display is needed."""
-    matplotlib.use("Agg")
-    matplotlib.rcParams.update(
-        {
-            "font.size": 10,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.grid.axis": "y",
-            "axes.axisbelow": True,
-            "grid.color": "#dddddd",
-            "legend.frameon": False,
-            "pdf.fonttype": 42,
-        }
-    )
+_COMMON: Mapping[Any, Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+}
 
 
-def save(figure: Figure, folder: pathlib.Path, name: str) -> list[pathlib.Path]:
-    """Write the figure as PNG and PDF into `folder` and return both paths."""
+def panels(
+    rows: int = 1, columns: int = 1, *, size: tuple[float, float], **layout: Any
+) -> tuple[Figure, Any]:
+    """Return a new figure of `size` (inches) in the common style, and its axes.
+
+    One panel gives its axes, several an array of them; `layout` goes to `Figure.subplots`. Nothing
+    of it outlives the figure, and no display is needed.
+    """
+    matplotlib.rcParams.update(_COMMON)
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, **layout)
+
+
+def finish(
+    figure: Figure, folder: pathlib.Path, name: str, title: str, environment: Mapping[str, Any]
+) -> list[pathlib.Path]:
+    """Give the figure its title, write it as PNG and PDF into `folder`, return both paths."""
+    figure.suptitle(f"{title} ({how(environment)})", fontweight="bold")
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
     for path in paths:
         figure.savefig(path, dpi=PNG_DPI, bbox_inches="tight")
@@ -49,6 +60,9 @@ def save(figure: Figure, folder: pathlib.Path, name: str) -> list[pathlib.Path]:
 
 
 def how(environment: Mapping[str, Any]) -> str:
-    """Say in a title what ran the guest: TCG must never be overlooked."""
-    name = str(environment["accelerator"]).upper()
-    return "TCG: guest emulated in software" if name == "TCG" else name
+    """Say in a title what ran the functions: TCG must never be overlooked."""
+    name = str(environment["accelerator"])
+    if name == "tcg":
+        return "TCG: guest emulated in software"
+    # "none: " comes before what ran where there is no guest.
+    return name.partition("none: ")[2] or name.upper()

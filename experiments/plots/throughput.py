@@ -6,7 +6,6 @@ import pathlib
 import sys
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -27,8 +26,7 @@ LOW, MIDDLE, HIGH = 1, 50, 99
 
 def draw(record: Throughput, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as throughput.png and throughput.pdf in `folder`; return their paths."""
-    style.apply()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
+    figure, (left, right) = style.panels(1, 2, size=(12, 4.6))
     for place, system in enumerate(SYSTEMS):
         _draw_rates(left, record, system)
         _draw_latencies(right, record, system, 2 ** ((place - 1) * 0.15))
@@ -40,15 +38,8 @@ def draw(record: Throughput, folder: pathlib.Path) -> list[pathlib.Path]:
         axes.legend(fontsize=8)
     left.set_ylabel("calls per second: median and range of rounds")
     right.set_ylabel(f"latency in ms: median, {LOW} % to {HIGH} %")
-    figure.suptitle(
-        f"Throughput and latency by working set, {record.scale.clients} clients "
-        f"({style.how(record.environment)})",
-        fontweight="bold",
-    )
-    try:
-        return style.save(figure, folder, "throughput")
-    finally:
-        plt.close(figure)
+    title = f"Throughput and latency by working set, {record.scale.clients} clients"
+    return style.finish(figure, folder, "throughput", title, record.environment)
 
 
 def _draw_rates(axes: Axes, record: Throughput, system: str) -> None:
