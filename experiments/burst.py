@@ -38,7 +38,7 @@ HOST_VIEW = "127.0.0.1"
 
 SCALES: Mapping[str, Scale] = {
     "quick": Scale((4, 2, 1), 2, 16, 32, 8.0, 4, 1.0, 2.0, 7.5, 512),
-    "default": Scale((8, 4, 2), 4, 32, 64, 8.0, 4, 3.0, 3.0, 15.0, 512),
+    "default": Scale((8, 4, 2), 4, 32, 64, 8.0, 4, 2.0, 2.0, 15.0, 512),
     "full": Scale((32, 16, 8), 20, 128, 256, 8.0, 4, 90.0, 60.0, 60.0, 2048),
 }
 """`full` has the paper's intervals and the sizes of its authors' scripts; `default` a quarter and

@@ -7,7 +7,7 @@ import ast
 import asyncio
 import contextlib
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -114,7 +114,7 @@ class Peer(abc.ABC):
         trace: TracebackType | None,
     ) -> None:
         try:
-            await asyncio.gather(*(self.end(each) for each in tuple(self._instances)))
+            await self.end_all(self._instances)
         finally:
             await self._stack.aclose()
 
@@ -135,6 +135,10 @@ class Peer(abc.ABC):
         """Close an instance that `start` gave."""
         self._instances.discard(instance)
         await instance.close()
+
+    async def end_all(self, instances: Iterable[Instance]) -> None:
+        """Close many instances that `start` gave."""
+        await asyncio.gather(*(self.end(each) for each in tuple(instances)))
 
     @abc.abstractmethod
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:

@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterable
 
 from experiments.peers import rootfs
 from experiments.peers.meeting import Meeting, arrival
@@ -62,6 +63,14 @@ class Podman(Peer):
     def kernel_memory(self) -> int:
         return kernel_charge(self._folder.name)
 
+    async def end_all(self, instances: Iterable[Instance]) -> None:
+        """Close many containers: in one go, which takes a quarter of the time."""
+        containers = [each for each in instances if isinstance(each, _Container)]
+        if containers:
+            await self.run("rm", "--force", "--time", "0", *(each.name for each in containers))
+        self._instances.difference_update(containers)
+        await asyncio.gather(*(each.hang_up() for each in containers))
+
     async def run(self, *words: str) -> str:
         """Run podman and return what it printed. Raises PeerError."""
         return await command(
@@ -91,17 +100,21 @@ class _Container(Instance):
     def __init__(self, peer: Podman, name: str, channel: Channel, pids: tuple[int, int]) -> None:
         super().__init__(channel, pids)
         self._peer = peer
-        self._name = name
+        self.name = name
 
     async def pause(self) -> None:
-        await self._peer.run("pause", self._name)
+        await self._peer.run("pause", self.name)
 
     async def resume(self) -> None:
-        await self._peer.run("unpause", self._name)
+        await self._peer.run("unpause", self.name)
 
     async def close(self) -> None:
         # In this order: podman stumbles over containers that end while it removes them.
-        await self._peer.run("rm", "--force", "--time", "0", self._name)
+        await self._peer.run("rm", "--force", "--time", "0", self.name)
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Close the stream, once the container is removed."""
         await self._channel.close()
 
 

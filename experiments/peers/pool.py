@@ -92,9 +92,8 @@ class ContainerPool:
         for task in self._making:
             task.cancel()
         await asyncio.gather(*self._making, return_exceptions=True)
-        for instance in tuple(self._instances):
-            self._remove(instance)
-        await asyncio.gather(*self._removing)
+        await asyncio.gather(self._peer.end_all(self._instances), *self._removing)
+        self._instances.clear()
 
     async def invoke(self, function: str, source: bytes, arguments: dict[str, Any]) -> Served:
         """Call a function; PeerError when it or its container fails, which then is removed."""
