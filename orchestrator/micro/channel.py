@@ -24,7 +24,7 @@ from orchestrator.errors import MicroError
 MAGIC = int.from_bytes(b"MICRORNG", "little")
 VERSION = 1
 VERSION_AT, SLOTS_AT, BUFFER_AT, FUNCTIONS_AT, STATE_AT = 8, 12, 16, 20, 24
-REQUEST_HEAD_AT, RESPONSE_HEAD_AT, IN_HAND_AT, TICKS_AT = 64, 128, 136, 384
+REQUEST_HEAD_AT, RESPONSE_HEAD_AT, TICKS_AT = 64, 128, 384
 WORKER_SLEEPS_AT, DISPATCHER_SLEEPS_AT, FUNCTION_COUNT_AT = 192, 256, 320
 LAST_WORDS_AT, LAST_WORDS_BYTES, HEADER_BYTES = 1024, 1020, 4096
 REQUEST_BYTES = RESPONSE_BYTES = 64
@@ -146,11 +146,8 @@ class Channel:
         self._anchor = ctypes.c_char.from_buffer(self._memory)
         self._fence = threading.Lock()
         self._sent = self._taken = 0
-        self._set32(VERSION_AT, VERSION)
-        self._set32(SLOTS_AT, sizes.slots)
-        self._set32(BUFFER_AT, sizes.buffer)
-        self._set32(FUNCTIONS_AT, sizes.functions)
-        self._u64[0] = MAGIC
+        self._functions: list[tuple[bytes, bytes]] = []
+        self.expect_successor()
 
     def __enter__(self) -> Self:
         return self
@@ -173,8 +170,8 @@ class Channel:
 
     def register(self, name: str, path: os.PathLike[str]) -> int:
         """Add a function to the worker's table; return its number. MicroError if it has no room."""
-        texts = [name.encode()[:NAME_BYTES].decode(errors="ignore").encode(), os.fsencode(path)]
-        number = self._u32[FUNCTION_COUNT_AT // 4]
+        texts = (name.encode()[:NAME_BYTES].decode(errors="ignore").encode(), os.fsencode(path))
+        number = len(self._functions)
         if number == self.sizes.functions:
             raise MicroError(
                 f"A worker's table has {number} functions and no room for {name}. "
@@ -182,12 +179,16 @@ class Channel:
             )
         if len(texts[1]) > PATH_BYTES:
             raise MicroError(f"{path} is longer than {PATH_BYTES} bytes. Move the checkout.")
-        at = self.sizes.table + number * FUNCTION_BYTES
-        for place, text in zip((at, at + 4 + NAME_BYTES), texts, strict=True):
-            self._set32(place, len(text))
-            self._bytes[place + 4 : place + 4 + len(text)] = text
+        self._functions.append(texts)
+        self._write_function(number)
         self._set32(FUNCTION_COUNT_AT, number + 1)
         return number
+
+    def _write_function(self, number: int) -> None:
+        at = self.sizes.table + number * FUNCTION_BYTES
+        for place, text in zip((at, at + 4 + NAME_BYTES), self._functions[number], strict=True):
+            self._set32(place, len(text))
+            self._bytes[place + 4 : place + 4 + len(text)] = text
 
     @property
     def full(self) -> bool:
@@ -228,6 +229,9 @@ class Channel:
         ending, size = self._u32[at // 4 + 2], min(self._u32[at // 4 + 3], sizes.buffer)
         start = sizes.outputs + slot * sizes.buffer
         known = ending in Ending._value2member_map_
+        if self._u64[at // 8] != self._taken:
+            # An answer to another request: what its slot held before, or nonsense.
+            known, size = False, 0
         completion = Completion(
             number=self._taken,
             ending=Ending(ending) if known else Ending.BAD_REQUEST,
@@ -252,14 +256,28 @@ class Channel:
         return self._u32[STATE_AT // 4]
 
     def expect_successor(self) -> None:
-        """Have the next worker say itself that it serves."""
+        """Have the next worker say itself that it serves. Call while there is none.
+
+        What a worker may write but must not is put right: its last moments are not believed.
+        """
         self._set32(STATE_AT, State.STARTING)
+        self._u64[0] = MAGIC
+        self._set32(VERSION_AT, VERSION)
+        self._set32(SLOTS_AT, self.sizes.slots)
+        self._set32(BUFFER_AT, self.sizes.buffer)
+        self._set32(FUNCTIONS_AT, self.sizes.functions)
+        for number in range(len(self._functions)):
+            self._write_function(number)
+        self._set32(FUNCTION_COUNT_AT, len(self._functions))
+        self._u64[REQUEST_HEAD_AT // 8] = self._sent
+        self._u64[RESPONSE_HEAD_AT // 8] = min(max(self.answered, self._taken), self._sent)
 
     @property
-    def in_hand(self) -> int:
-        """One more than the number of the request that the worker serves; 0 for none."""
-        taken = self._u64[IN_HAND_AT // 8]
-        return taken if taken == self.answered + 1 else 0
+    def oldest(self) -> int | None:
+        """Number of the request that is to be answered next; None if all are. Not the worker's
+        word: requests are answered in their order.
+        """
+        return self._taken if self._taken < self._sent else None
 
     @property
     def answered(self) -> int:
@@ -275,7 +293,8 @@ class Channel:
         """Return why the worker ended, as far as it could say."""
         size = min(self._u32[LAST_WORDS_AT // 4], LAST_WORDS_BYTES)
         start = LAST_WORDS_AT + 4
-        return bytes(self._bytes[start : start + size]).decode("utf-8", "replace")
+        text = bytes(self._bytes[start : start + size]).decode("utf-8", "replace")
+        return "".join(letter if letter.isprintable() else "?" for letter in text)
 
     def _answered(self) -> bool:
         return self._u64[RESPONSE_HEAD_AT // 8] > self._taken

@@ -37,14 +37,25 @@ _FAULTS = {
     Ending.RESULT_TOO_LARGE: ("result-too-large", "The result is larger than the channel takes."),
     Ending.WORKER_DIED: ("node-died", "The worker ended during the call; another took its place."),
 }
+_NOT_RESIDENT = (Ending.NOT_LOADED, Ending.MEMORY_FAULT, Ending.WORKER_DIED)
 
 
 @dataclass
 class _Resident:
-    """A function on one worker. `loaded` is what the dispatcher knows of it."""
+    """A function on one worker."""
 
+    worker: Worker
     number: int
-    loaded: bool = False
+    life: int = 0
+    """Of the worker's processes the one that has loaded it, as far as is known; 0 for none."""
+
+    @property
+    def loaded(self) -> bool:
+        return self.life == self.worker.lives
+
+    def learn(self, ending: Ending) -> None:
+        """Take note of how a request ended that loads the library."""
+        self.life = 0 if ending in _NOT_RESIDENT else self.worker.lives
 
 
 class MicroDispatcher:
@@ -129,10 +140,10 @@ class MicroDispatcher:
         resident = self._on(worker, function, library)
         if path is Path.COLD and resident.loaded:
             await worker.request(Kind.UNLOAD, resident.number)
-            resident.loaded = False
+            resident.life = 0
         elif path is Path.WARM and not resident.loaded:
             loaded = await worker.request(Kind.LOAD, resident.number)
-            resident.loaded = loaded.ending is Ending.RETURNED
+            resident.learn(loaded.ending)
         watch = Stopwatch()
         payload = encode_arguments(args)
         if isinstance(payload, InvocationError):
@@ -145,17 +156,17 @@ class MicroDispatcher:
             )
             return _answer(path, watch, None, None, told)
         completion = await worker.request(Kind.CALL, resident.number, payload, limit)
-        resident.loaded = completion.ending is not Ending.NOT_LOADED
+        resident.learn(completion.ending)
         result, error = _outcome(completion, limit)
         return _answer(path, watch, completion, result, error)
 
     def _choose(self) -> Worker:
-        return min(self._workers, key=lambda worker: worker.under_way)
+        return min(self._workers, key=lambda worker: (worker.broken, worker.under_way))
 
     def _on(self, worker: Worker, function: RustFunction, library: pathlib.Path) -> _Resident:
         key = (self._workers.index(worker), function.id)
         if key not in self._resident:
-            self._resident[key] = _Resident(worker.number(function.name, library))
+            self._resident[key] = _Resident(worker, worker.number(function.name, library))
         return self._resident[key]
 
     async def _library(self, function: RustFunction) -> pathlib.Path:

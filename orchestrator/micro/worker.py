@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import pathlib
 import signal
 import threading
@@ -47,10 +48,12 @@ class Worker:
         self._budgets: dict[int, float] = {}
         self._room = asyncio.Semaphore(self._channel.sizes.slots)
         self._closing = False
-        self._broken: MicroError | None = None
+        self._broken: str | None = None
         self._watching: asyncio.Task[None] | None = None
         self._reader: threading.Thread | None = None
         self._numbers: dict[pathlib.Path, int] = {}
+        self.lives = 0
+        """Processes that have been started: what one has loaded, the next has not."""
         self.deaths: Counter[str] = Counter()
         """Workers that ended by themselves or were killed, by why."""
 
@@ -81,7 +84,7 @@ class Worker:
                 await self._watching
         self._kill()
         await self._process.wait()
-        self._fail(MicroError("The worker was ended while it served a request."))
+        self._give_up("The worker was ended while it served a request.")
         if self._reader is not None:
             self._channel.interrupt()
             await asyncio.to_thread(self._reader.join)
@@ -91,6 +94,11 @@ class Worker:
     def pid(self) -> int:
         """The process that serves now."""
         return self._process.pid
+
+    @property
+    def broken(self) -> bool:
+        """Whether it has given up: every request is a MicroError."""
+        return self._broken is not None
 
     @property
     def under_way(self) -> int:
@@ -112,20 +120,21 @@ class Worker:
         self, kind: Kind, function: int, payload: bytes = b"", budget_s: float = 0.0
     ) -> Completion:
         """Send a request and wait for its answer. MicroError when no worker can be had."""
-        async with self._room:
+        await self._room.acquire()
+        try:
             if self._broken is not None:
-                raise self._broken
-            answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-            number = self._channel.send(kind, function, payload, int(budget_s * 1e9))
-            self._answers[number] = answer
-            self._budgets[number] = budget_s or START_LIMIT_S
-            # The slot is taken until the answer is there, even if nobody waits for it any more.
-            try:
-                return await asyncio.shield(answer)
-            except asyncio.CancelledError:
-                with contextlib.suppress(MicroError):
-                    await answer
-                raise
+                raise MicroError(self._broken)
+            # Of a budget at least 1 ns: 0 is none.
+            number = self._channel.send(kind, function, payload, math.ceil(budget_s * 1e9))
+        except BaseException:
+            self._room.release()
+            raise
+        answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        # The slot is taken until the answer is there, even if nobody waits for it any more.
+        answer.add_done_callback(lambda _: self._room.release())
+        self._answers[number] = answer
+        self._budgets[number] = budget_s or START_LIMIT_S
+        return await asyncio.shield(answer)
 
     async def _start(self) -> None:
         settings = self._settings
@@ -138,6 +147,7 @@ class Worker:
             *("--stack-kib", str(settings.stack_kib)),
         ]
         self._channel.expect_successor()
+        self.lives += 1
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
@@ -191,27 +201,29 @@ class Worker:
             fruitless = fruitless + 1 if short and self._channel.answered == answered else 0
             answered = self._channel.answered
             if fruitless > MOST_FRUITLESS:
-                self._give_up(
-                    MicroError(f"Workers on core {self._core} end again and again: {why}.")
-                )
+                self._give_up(f"Workers on core {self._core} end again and again: {why}.")
                 return
             try:
                 await self._start()
             except MicroError as error:
-                self._give_up(error)
+                self._give_up(str(error))
                 return
 
     async def _until_end(self) -> None:
-        """Return when the process has ended; kill it if a call is far over its budget."""
+        """Return when the process has ended; kill it if a call is far over its budget.
+
+        The worker's own word is not asked: one that was stopped or is deaf must not keep its queue.
+        """
         ending = asyncio.create_task(self._process.wait())
-        seen, looks = 0, 0
+        seen, looks = None, 0
         try:
             while not ending.done():
                 await asyncio.wait([ending], timeout=LOOK_S)
-                in_hand = self._channel.in_hand
-                looks = looks + 1 if in_hand == seen != 0 else 0
-                seen = in_hand
-                if looks * LOOK_S > self._budgets.get(in_hand - 1, START_LIMIT_S) + GRACE_S:
+                oldest = self._channel.oldest
+                looks = looks + 1 if oldest is not None and oldest == seen else 0
+                seen = oldest
+                limit = START_LIMIT_S if oldest is None else self._budgets.get(oldest, 0.0)
+                if looks * LOOK_S > limit + GRACE_S:
                     self._kill()
         finally:
             ending.cancel()
@@ -222,14 +234,12 @@ class Worker:
             return f"killed by {signal.Signals(-status).name}"
         return self._channel.last_words() or f"status {status}"
 
-    def _give_up(self, error: MicroError) -> None:
-        self._broken = error
-        self._fail(error)
-
-    def _fail(self, error: MicroError) -> None:
+    def _give_up(self, why: str) -> None:
+        """Answer all requests, those that come too, with a MicroError."""
+        self._broken = why
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(error)
+                answer.set_exception(MicroError(why))
                 answer.exception()  # Looked at: nobody may be waiting any more.
         self._answers.clear()
         self._budgets.clear()

@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -262,6 +263,70 @@ async def test_killed_worker_is_replaced_and_its_queue_served(
     assert worker.deaths == {"killed by SIGKILL": 1}
 
 
+async def test_stopped_worker_does_not_keep_its_queue(
+    dispatcher: MicroDispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.micro.worker.GRACE_S", 0.1)
+    worker = dispatcher.workers[0]
+    os.kill(worker.pid, signal.SIGSTOP)
+    async with asyncio.timeout(30):
+        assert (await dispatcher.invoke(sample("timestamp"), {}, timeout_s=0.2)).ok
+    assert worker.deaths["killed by SIGKILL"] == 1
+
+
+async def test_callers_are_told_when_it_ends(toolchain: Toolchain) -> None:
+    async with asyncio.timeout(50):
+        async with MicroDispatcher(MicroSettings(usual_cores()), toolchain) as dispatcher:
+            worker = dispatcher.workers[0]
+            spin = await dispatcher.invoke(sample("spin"), {}, timeout_s=0.001)
+            assert kind(spin) == "timeout"
+            # More than the channel has slots: the last ones wait for room.
+            calls = [
+                asyncio.create_task(dispatcher.invoke(sample("spin"), {}, timeout_s=50))
+                for _ in range(70)
+            ]
+            await until(lambda: worker.under_way == 64)
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {MicroError}
+
+
+async def test_broken_worker_is_left_out(toolchain: Toolchain) -> None:
+    async with MicroDispatcher(MicroSettings(usual_cores() * 2), toolchain) as dispatcher:
+        dispatcher.workers[0]._give_up("It was asked to.")
+        assert all([(await dispatcher.invoke(sample("timestamp"), {})).ok for _ in range(3)])
+        dispatcher.workers[1]._give_up("It was asked to.")
+        for _ in range(2):
+            with pytest.raises(MicroError, match="asked to") as caught:
+                await dispatcher.invoke(sample("timestamp"), {})
+            # One exception for all callers would grow with each of them.
+            assert len(traceback.extract_tb(caught.value.__traceback__)) < 6
+
+
+async def test_no_budget_is_too_small(dispatcher: MicroDispatcher) -> None:
+    assert kind(await dispatcher.invoke(sample("spin"), {}, timeout_s=1e-12)) == "timeout"
+
+
+async def test_successor_has_nothing_loaded(dispatcher: MicroDispatcher) -> None:
+    function = sample("timestamp")
+    assert (await dispatcher.invoke(function, {}, Path.WARM)).path is Path.WARM
+    worker = dispatcher.workers[0]
+    os.kill(worker.pid, signal.SIGKILL)
+    async with asyncio.timeout(30):
+        await until(lambda: worker.lives == 2)
+    assert await dispatcher.starting_point(function) is Path.COLD
+    assert (await dispatcher.invoke(function, {}, Path.WARM)).path is Path.WARM
+
+
+async def test_ticks_come_whatever_signals_the_dispatcher_blocks(toolchain: Toolchain) -> None:
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGSYS})
+    try:
+        async with MicroDispatcher(MicroSettings(usual_cores()), toolchain) as dispatcher:
+            outcome = await dispatcher.invoke(sample("spin"), {}, timeout_s=0.02)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    assert kind(outcome) == "timeout"
+
+
 async def test_without_a_tick_the_watch_stops_functions(toolchain: Toolchain) -> None:
     async with MicroDispatcher(MicroSettings(usual_cores(), quantum_us=0), toolchain) as running:
         outcome = await running.invoke(sample("spin"), {}, timeout_s=0.05)
@@ -317,6 +382,12 @@ async def test_cancelled_calls_leave_the_channel_whole(dispatcher: MicroDispatch
         call.cancel()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert any(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+    # Nobody waits for a call that nobody waits for.
+    call = asyncio.create_task(dispatcher.invoke(sample("spin"), {}, timeout_s=1))
+    await until(lambda: dispatcher.workers[0].under_way == 1)
+    call.cancel()
+    await asyncio.wait([call])
+    assert dispatcher.workers[0].under_way == 1
     assert (await dispatcher.invoke(sample("timestamp"), {})).ok
 
 

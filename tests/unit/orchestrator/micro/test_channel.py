@@ -121,8 +121,47 @@ def test_absurd_answers_are_bounded(channel: Channel, other: mmap.mmap) -> None:
     assert len(got.payload) == SMALL.buffer
 
 
+def test_answers_to_other_requests_are_not_believed(channel: Channel, other: mmap.mmap) -> None:
+    for number in range(SMALL.slots):
+        channel.send(Kind.CALL, 0, b"", 0)
+        answer(other, number, Ending.RETURNED, 6, b"secret")
+        assert channel.poll() is not None
+    channel.send(Kind.CALL, 0, b"", 0)
+    write(other, layout.RESPONSE_HEAD_AT, 2**63, 8)
+    got = channel.poll()
+    assert got is not None
+    assert (got.ending, got.payload) == (Ending.BAD_REQUEST, b"")
+
+
+def test_successor_finds_what_was_not_the_workers_put_right(
+    channel: Channel, other: mmap.mmap
+) -> None:
+    channel.register("one", pathlib.Path("/a.so"))
+    for number in range(3):
+        channel.send(Kind.CALL, 0, b"", 0)
+        answer(other, number, Ending.RETURNED, 0)
+    channel.poll()
+    path = SMALL.table + 4 + layout.NAME_BYTES
+    for head, right in ((2, 2), (0, 1), (2**63, 3)):
+        # The state and both heads, the sizes and the table, but for what is not in the header.
+        other[: layout.LAST_WORDS_AT] = b"\xee" * layout.LAST_WORDS_AT
+        other[SMALL.table : path + 9] = b"\xee" * (path + 9 - SMALL.table)
+        write(other, layout.RESPONSE_HEAD_AT, head, 8)
+        channel.expect_successor()
+        assert channel.answered == right
+        assert channel.state == layout.State.STARTING
+        assert other[SMALL.table : SMALL.table + 7] == b"\x03\0\0\0one"
+        assert other[path : path + 9] == b"\x05\0\0\0/a.so"
+        words = [int.from_bytes(other[at : at + 4], "little") for at in (8, 12, 16, 20, 64, 320)]
+        assert words == [layout.VERSION, SMALL.slots, SMALL.buffer, SMALL.functions, 3, 1]
+        assert other[:8] == b"MICRORNG"
+
+
 def test_last_words_are_bounded(channel: Channel, other: mmap.mmap) -> None:
     assert channel.last_words() == ""
+    write(other, layout.LAST_WORDS_AT, 9, 4)
+    other[layout.LAST_WORDS_AT + 4 : layout.LAST_WORDS_AT + 13] = b"a\n\x1b[31m\xff!"
+    assert channel.last_words() == "a??[31m\ufffd!"
     write(other, layout.LAST_WORDS_AT, 2**32 - 1, 4)
     assert len(channel.last_words()) == layout.LAST_WORDS_BYTES
 
