@@ -45,7 +45,7 @@ pub const NAME_BYTES: usize = 124;
 pub const PATH_BYTES: usize = 380;
 pub const FUNCTION_BYTES: usize = 4 + NAME_BYTES + 4 + PATH_BYTES;
 
-const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
 
 /// The three numbers that a channel's layout follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,7 +40,8 @@ impl Memory {
         Ok((memory, fd))
     }
 
-    /// Map the channel that a dispatcher has made in `fd`.
+    /// Map the channel that a dispatcher has made in `fd`, as its worker: what only the dispatcher
+    /// writes can only be read, as far as it has pages of its own.
     pub fn open(fd: RawFd) -> io::Result<Memory> {
         let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         // SAFETY: `stat` is a place of the right kind, and all-zero is a value of it.
@@ -69,7 +70,22 @@ impl Memory {
         if !sizes.sound() || sizes.total() > held {
             return Err(wrong("a channel whose sizes contradict each other"));
         }
-        Memory::map(fd, sizes)
+        let memory = Memory::map(fd, sizes)?;
+        memory.protect(sizes.requests(), sizes.responses())?;
+        memory.protect(sizes.table(), sizes.outputs())?;
+        Ok(memory)
+    }
+
+    /// Have the whole pages of this part, which starts with one, be readable only.
+    fn protect(&self, start: usize, end: usize) -> io::Result<()> {
+        let size = (end & !(PAGE - 1)).saturating_sub(start);
+        // SAFETY: inside of the mapping, and nothing here writes there from now on.
+        let status =
+            unsafe { libc::mprotect(self.place(start, size, PAGE).cast(), size, libc::PROT_READ) };
+        match status {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     fn map(fd: RawFd, sizes: Sizes) -> io::Result<Memory> {
@@ -142,5 +158,39 @@ impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and nothing borrowed from it outlives `self`.
         unsafe { libc::munmap(self.start.cast(), self.size) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_can_only_read_what_is_the_dispatchers() {
+        let sizes = Sizes::default();
+        let (_made, fd) = Memory::create(sizes).unwrap();
+        let opened = Memory::open(fd).unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let writable = |at: usize| {
+            let place = opened.start as usize + at;
+            maps.lines().any(|line| {
+                let (bounds, rest) = line.split_once(' ').unwrap();
+                let (start, end) = bounds.split_once('-').unwrap();
+                let number = |text| usize::from_str_radix(text, 16).unwrap();
+                (number(start)..number(end)).contains(&place) && rest.starts_with("rw")
+            })
+        };
+        for at in [0, sizes.responses(), sizes.outputs(), sizes.total() - 1] {
+            assert!(writable(at), "{}", at);
+        }
+        for at in [sizes.requests(), sizes.table(), sizes.inputs(), sizes.outputs() - 1] {
+            assert!(!writable(at), "{}", at);
+        }
+    }
+
+    #[test]
+    fn channels_smaller_than_pages_can_be_opened() {
+        let (_made, fd) = Memory::create(Sizes { slots: 1, buffer: 64, functions: 1 }).unwrap();
+        Memory::open(fd).unwrap();
     }
 }

@@ -40,6 +40,7 @@ pub unsafe fn install(mechanism: Mechanism, vdso: Range, side: *mut WorkerSide) 
     // SAFETY: the caller keeps the side.
     TICKS.store(unsafe { (*side).ticks() } as *mut AtomicU64, Ordering::Relaxed);
     other_stack()?;
+    unblock()?;
     match mechanism {
         Mechanism::Escape => handle(libc::SIGALRM, on_tick as usize, libc::SA_ONSTACK)?,
         // Unwinding leaves the handler for good, so its signal must not stay blocked; and it needs
@@ -67,6 +68,20 @@ fn other_stack() -> io::Result<()> {
     let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: SIZE };
     // SAFETY: the memory is leaked, so it stays.
     match unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// What the dispatcher's thread blocks is blocked here too at first: no tick would come.
+fn unblock() -> io::Result<()> {
+    // SAFETY: all-zero is a value of `sigset_t`, and `sigemptyset` makes it an empty one.
+    let status = unsafe {
+        let mut none: libc::sigset_t = mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut())
+    };
+    match status {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
