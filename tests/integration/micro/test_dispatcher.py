@@ -334,6 +334,19 @@ async def test_without_a_tick_the_watch_stops_functions(toolchain: Toolchain) ->
         assert (await running.invoke(sample("timestamp"), {})).ok
 
 
+async def test_a_calls_heap_is_given_back(dispatcher: MicroDispatcher) -> None:
+    def resident() -> int:
+        pages = pathlib.Path(f"/proc/{dispatcher.workers[0].pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    await dispatcher.invoke(sample("timestamp"), {})
+    before = resident()
+    for _ in range(2):
+        assert kind(await dispatcher.invoke(HOG, {})) == "memory-limit"
+        async with asyncio.timeout(30):
+            await until(lambda: resident() < before + (2 << 20))
+
+
 async def test_a_worker_on_each_core(toolchain: Toolchain) -> None:
     cores = tuple(sorted(os.sched_getaffinity(0))[:2])
     async with MicroDispatcher(MicroSettings(cores), toolchain) as dispatcher:

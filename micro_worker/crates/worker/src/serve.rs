@@ -15,8 +15,13 @@ use crate::signals::{self, DISTRUSTED, UNWIND};
 use crate::tick::Tick;
 use crate::trusted::Trusted;
 
-/// What of the arena stays in memory between calls; what a call used above it is given back.
+/// What of the arena stays in memory between calls; what calls used above it is given back.
 const KEPT_ARENA: usize = 1 << 20;
+
+/// What is given back at once, before another look for a request.
+const TRIMMED: usize = 256 << 10;
+
+const PAGE: usize = 4096;
 
 /// Looks for a request between two looks at the clock.
 const LOOKS: u32 = 64;
@@ -31,6 +36,8 @@ pub struct Server {
     mechanism: Mechanism,
     spin_ns: u64,
     libraries: Vec<Option<Loaded>>,
+    /// Bytes from the arena's start that calls have used and that were not given back.
+    used_arena: usize,
 }
 
 impl Server {
@@ -59,6 +66,7 @@ impl Server {
             mechanism: options.mechanism,
             spin_ns: options.spin_us * 1000,
             libraries,
+            used_arena: 0,
         })
     }
 
@@ -82,9 +90,16 @@ impl Server {
 
     /// Look for a request for a while, then sleep; the clock does not tick meanwhile.
     #[inline]
-    fn wait(&self) {
+    fn wait(&mut self) {
         if self.side.waiting() {
             return;
+        }
+        // Here, and not after a call: no request waits for what another one's heap has taken.
+        while self.used_arena > KEPT_ARENA {
+            self.trim();
+            if self.side.waiting() {
+                return;
+            }
         }
         let mut until = now_ns() + self.spin_ns;
         loop {
@@ -178,21 +193,18 @@ impl Server {
             }
             _ => self.side.answer(ending, 0, timing),
         }
-        self.trim();
+        // SAFETY: the arena is mapped, zero or a heap's, and no call is under way.
+        let reach = unsafe { Arena::reach(self.host.arena) };
+        self.used_arena = self.used_arena.max(reach).min(self.host.arena_size);
     }
 
-    /// Give back what a call has used of the arena above `KEPT_ARENA`.
-    #[inline]
-    fn trim(&self) {
-        // SAFETY: the arena is mapped, zero or a heap's, and no call is under way.
-        let used = unsafe { Arena::reach(self.host.arena) };
-        if used > KEPT_ARENA && used <= self.host.arena_size {
-            // SAFETY: nothing lives in the arena between calls.
-            unsafe {
-                let start = self.host.arena.add(KEPT_ARENA).cast();
-                libc::madvise(start, self.host.arena_size - KEPT_ARENA, libc::MADV_DONTNEED);
-            }
-        }
+    /// Give back the end of what calls have used of the arena above `KEPT_ARENA`.
+    fn trim(&mut self) {
+        let start = self.used_arena.saturating_sub(TRIMMED).max(KEPT_ARENA) & !(PAGE - 1);
+        let size = self.used_arena - start;
+        // SAFETY: inside of the arena, in which nothing lives between calls.
+        unsafe { libc::madvise(self.host.arena.add(start).cast(), size, libc::MADV_DONTNEED) };
+        self.used_arena = start;
     }
 }
 
