@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from experiments import burst_report
+from experiments import burst_report, headlines
 from experiments.burst import SCALES, Burst, Timeline, order
 from experiments.burst_calls import CPU, IO, Calls, Due, Outcome, Scale, known, schedule
 from experiments.late_server import TEXT, late_server
@@ -152,6 +152,17 @@ def test_verdicts(record: Burst) -> None:
     assert [item.passed for item in checks] == [True] * 2
     checks = burst_report.check(replace(record, timelines=[]))
     assert [item.passed for item in checks] == [None] * 2
+
+
+def test_headline_counts_every_failure(record: Burst) -> None:
+    calls = sum(len(each.outcomes) for each in record.timelines if each.system == SEUSS)
+    record.timelines = [each for each in record.timelines if each.system != "crun"]
+    for each in record.timelines:
+        if each.system == "podman":
+            each.outcomes[0] = replace(each.outcomes[0], error="no luck")
+    told = f"calls failed under bursts 0 of {calls} by seuss, 2 of {calls} by podman"
+    assert headlines.failures(record) == told
+    assert headlines.failures(replace(record, timelines=[])) == ""
 
 
 def test_a_burst_lasts_until_its_last_call_ended() -> None:

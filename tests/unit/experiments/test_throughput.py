@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from experiments import throughput_report
+from experiments import headlines, throughput_report
 from experiments.plots import throughput as throughput_plot
 from experiments.systems import SEUSS, SYSTEMS
 from experiments.throughput import Scale, Throughput, Trial, calls, drive, order
@@ -92,6 +92,13 @@ def test_verdicts(record: Throughput) -> None:
     assert [i.passed for i in throughput_report.check(replace(record, trials=slow))] == [False] * 5
     checks = throughput_report.check(replace(record, trials=[]))
     assert [item.passed for item in checks] == [None] * 5
+
+
+def test_headline_has_our_ratios_and_the_papers(record: Throughput) -> None:
+    told = headlines.rates(record)
+    assert "40 x a pool of containers by podman (paper 51 x, Docker, primary)" in told
+    assert "5 x a pool of containers by crun" in told
+    assert headlines.rates(replace(record, trials=[])) == ""
 
 
 def test_report_and_plot_of_a_saved_record(record: Throughput, tmp_path: pathlib.Path) -> None:
