@@ -26,6 +26,8 @@ LEAK_QUANTUM_NS = 100_000
 LEAK_CALLS = 100_000
 QUICK_LEAK_CALLS = 10_000
 LEAK_S = 200
+LEAK_FUNCTION = "allocate"
+"""Always stopped with some blocks in hand; one that allocates nothing could not leak."""
 """Seconds after which the stopped calls end, however many they were."""
 SURVIVAL_FUNCTIONS = ("spin", "allocate", "sort")
 MECHANISMS = ("escape", "unwind")
@@ -66,7 +68,7 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> MicroRecord:
             record.save(folder)
         report(LEAK, len(record.runs), steps)
         calls = QUICK_LEAK_CALLS if plan.quick else LEAK_CALLS
-        await _stopped(load, record, 0, LEAK, LEAK_QUANTUM_NS, calls, LEAK_S)
+        await _stopped(load, record, 0, LEAK, LEAK_QUANTUM_NS, calls, LEAK_S, LEAK_FUNCTION)
         record.save(folder)
         workers = QUICK_SURVIVAL_WORKERS if plan.quick else SURVIVAL_WORKERS
         for function in SURVIVAL_FUNCTIONS:
@@ -100,15 +102,16 @@ async def _stopped(
     quantum: int,
     calls: int,
     seconds: int,
+    function: str = "spin",
 ) -> None:
-    functions = [await load.product(name, Product.ESCAPE) for name in ("spin", "timestamp")]
+    functions = [await load.product(name, Product.ESCAPE) for name in (function, "timestamp")]
     parameters = {
         "quantum_ns": quantum,
         "requests": calls,
         "budget_us": BUDGET_US,
         "milliseconds": 1000 * seconds,
     }
-    record.runs.append(await load.run("preempted", way, number, functions, parameters))
+    record.runs.append(await load.run("preempted", way, number, functions, parameters, of=function))
 
 
 async def _survival(

@@ -83,7 +83,8 @@ def _delay(record: MicroRecord) -> Check:
 
 def growth(record: MicroRecord) -> tuple[int, float] | None:
     """Stopped calls, and KiB by which the worker grew after the first tenth of them."""
-    results = record.results(LEAK)
+    # Of a function that allocates: none of another one could show a leak.
+    results = record.results(LEAK, of=parts.LEAK_FUNCTION)
     if not results:
         return None
     memory = results[0]["resident_bytes"]
@@ -96,7 +97,7 @@ def _leak(record: MicroRecord) -> Check:
     if found is None:
         return Check("growth of a worker that stops calls", MOST_GROWTH_KIB, "KiB", None)
     calls, grown = found
-    promise = f"growth of a worker that stops {calls} calls"
+    promise = f"growth of a worker that stops {calls} calls of `{parts.LEAK_FUNCTION}`"
     return Check(promise, MOST_GROWTH_KIB, "KiB", grown, "resident memory, most - first")
 
 

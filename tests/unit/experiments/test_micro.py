@@ -77,7 +77,8 @@ def preemption() -> MicroRecord:
                 "stopped_after_ns": [140_000] * 1000,
                 "resident_bytes": [1 << 20] * 10 + [2 << 20] * 90,
             }
-            record.runs.append(Run("preempted", way, 0, {"quantum_ns": quantum}, stopped))
+            of = {"of": parts.LEAK_FUNCTION} if way == parts.LEAK else {}
+            record.runs.append(Run("preempted", way, 0, {"quantum_ns": quantum} | of, stopped))
     for function in parts.SURVIVAL_FUNCTIONS:
         for mechanism in parts.MECHANISMS:
             died = 5 if mechanism == "unwind" and function == "sort" else 0
@@ -151,6 +152,11 @@ def test_preemption_verdicts(preemption: MicroRecord) -> None:
     leaking = [1 << 20, *((2 << 20) + (each << 10) for each in range(100))]
     leaky = changed(preemption, parts.LEAK, resident_bytes=leaking)
     assert verdicts(check(leaky)) == [True, True, False, True]
+    idle = [
+        replace(run, parameters=run.parameters | {"of": "spin"}) if run.way == parts.LEAK else run
+        for run in preemption.runs
+    ]
+    assert verdicts(check(replace(preemption, runs=idle))) == [True, True, None, True]
     lost = changed(preemption, parts.SURVIVAL, died=1)
     assert verdicts(check(lost)) == [True, True, True, False]
     assert verdicts(check(replace(preemption, runs=[]))) == [None] * 4
