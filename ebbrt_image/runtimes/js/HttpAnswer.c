@@ -41,6 +41,8 @@ static int Break(HttpAnswer* answer, const char* fault) {
 
 static int Append(HttpAnswer* answer, Text* text, const void* bytes,
                   size_t length) {
+  if (length == 0)
+    return HPE_OK;
   if (length > text->space - text->length) {
     size_t wanted = text->space ? 2 * text->space : 1024;
     while (wanted < text->length + length)
@@ -66,7 +68,7 @@ static int OnHead(llhttp_t* parser, const char* at, size_t length) {
   answer->head_bytes += length;
   if (answer->head_bytes > kMaxAnswerHead)
     return Break(answer, "its head has more than 64 KiB");
-  if (memchr(at, 0, length))
+  if (length > 0 && memchr(at, 0, length))
     return Break(answer, "its head has a zero byte");
   return Append(answer, &answer->head, at, length);
 }
@@ -173,9 +175,8 @@ AnswerState FeedHttpAnswer(HttpAnswer* answer, const uint8_t* bytes,
   if (answer->state == kAnswerComplete || answer->state == kAnswerBroken)
     return answer->state;
   llhttp_errno_t error =
-      length > 0
-          ? llhttp_execute(&answer->parser, (const char*)bytes, length)
-          : llhttp_finish(&answer->parser);
+      length > 0 ? llhttp_execute(&answer->parser, (const char*)bytes, length)
+                 : llhttp_finish(&answer->parser);
   if (answer->state == kAnswerComplete)
     return answer->state;
   if (error == HPE_OK && length > 0)

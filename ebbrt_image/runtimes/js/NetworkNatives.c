@@ -98,9 +98,8 @@ static int Connect(uint32_t address, uint16_t port) {
     return -1;
   int on = 1;
   setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-  struct sockaddr_in to = {.sin_family = AF_INET,
-                           .sin_port = htons(port),
-                           .sin_addr = {address}};
+  struct sockaddr_in to = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {address}};
   if (connect(made, (struct sockaddr*)&to, sizeof(to)) == 0 ||
       errno == EINPROGRESS)
     return made;

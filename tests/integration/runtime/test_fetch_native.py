@@ -93,7 +93,8 @@ def value(js: NativeRunner, expression: str, **args: object) -> object:
 
 def refusal(js: NativeRunner, expression: str, **args: object) -> str:
     """Return name and message of what the expression throws."""
-    caught = f"await (async () => {expression})().then(() => 'nothing', (e) => `${{e.name}}: ${{e.message}}`)"
+    named = "(e) => `${e.name}: ${e.message}`"
+    caught = f"await (async () => {expression})().then(() => 'nothing', {named})"
     told = value(js, caught, **args)
     assert isinstance(told, str)
     return told
@@ -121,7 +122,11 @@ def test_a_document_comes(js: NativeRunner, site: str) -> None:
     ("body", "kind", "sent"),
     [
         ("'tölt'", "text/plain;charset=UTF-8", "tölt"),
-        ("new URLSearchParams({a: 'b c'})", "application/x-www-form-urlencoded;charset=UTF-8", "a=b+c"),
+        (
+            "new URLSearchParams({a: 'b c'})",
+            "application/x-www-form-urlencoded;charset=UTF-8",
+            "a=b+c",
+        ),
         ("new TextEncoder().encode('xbytesx').subarray(1, 6)", None, "bytes"),
         ("new TextEncoder().encode('buffer').buffer", None, "buffer"),
     ],
@@ -145,9 +150,11 @@ def test_what_frames_a_message_is_not_the_functions(js: NativeRunner, site: str)
 def test_large_and_chunked_bodies(js: NativeRunner, site: str) -> None:
     told = value(
         js,
-        "[(await (await fetch(url + '/large')).bytes()).reduce((sum, byte, i) => (sum + byte * (i % 7)) | 0),"
+        "[(await (await fetch(url + '/large')).bytes()).reduce((sum, byte, i) =>"
+        " (sum + byte * (i % 7)) | 0),"
         " await (await fetch(url + '/chunked')).text(),"
-        " (await (await fetch(url, {method: 'PUT', body: 'y'.repeat(3e6)})).arrayBuffer()).byteLength > 3e6,"
+        " (await (await fetch(url, {method: 'PUT', body:"
+        " 'y'.repeat(3e6)})).arrayBuffer()).byteLength > 3e6,"
         " (await (await fetch(url + '/large', {method: 'HEAD'})).arrayBuffer()).byteLength]",
         url=site,
     )
@@ -169,7 +176,8 @@ def test_many_run_at_the_same_time(js: NativeRunner, site: str) -> None:
 def test_json_and_other_statuses(js: NativeRunner, site: str) -> None:
     assert value(
         js,
-        "await (async (r, m) => [r.ok, r.status, await r.text(), await m.json(), m.headers.get('content-type')])"
+        "await (async (r, m) => [r.ok, r.status, await r.text(), await m.json(),"
+        " m.headers.get('content-type')])"
         "(await fetch(url + '/missing'), Response.json({a: [1]}))",
         url=site,
     ) == [False, 404, "nothing here", {"a": [1]}, "application/json"]
@@ -177,7 +185,13 @@ def test_json_and_other_statuses(js: NativeRunner, site: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "method", "then"),
-    [(301, "POST", "GET"), (302, "PUT", "PUT"), (303, "PUT", "GET"), (307, "POST", "POST"), (308, "GET", "GET")],
+    [
+        (301, "POST", "GET"),
+        (302, "PUT", "PUT"),
+        (303, "PUT", "GET"),
+        (307, "POST", "POST"),
+        (308, "GET", "GET"),
+    ],
 )
 def test_redirects_are_followed(
     js: NativeRunner, site: str, status: int, method: str, then: str
@@ -209,24 +223,33 @@ def test_time_limits_and_aborts(js: NativeRunner, site: str) -> None:
     never = f"{site}/never"
     told = refusal(js, "fetch(url, {signal: AbortSignal.timeout(20)})", url=never)
     assert told == "TimeoutError: the time is over"
-    stopped = "(async (c) => { setTimeout(() => c.abort(), 5); return fetch(url, {signal: c.signal}); })"
+    stopped = (
+        "(async (c) => { setTimeout(() => c.abort(), 5); return fetch(url, {signal: c.signal}); })"
+    )
     told = refusal(js, f"{stopped}(new AbortController())", url=never)
     assert told == "AbortError: the operation was aborted"
-    assert refusal(js, "fetch(url, {signal: AbortSignal.abort(new Error('mine'))})", url=never) == "Error: mine"
+    assert (
+        refusal(js, "fetch(url, {signal: AbortSignal.abort(new Error('mine'))})", url=never)
+        == "Error: mine"
+    )
     assert value(
         js,
         "await (async (c, seen) => { const any = AbortSignal.any([c.signal]);"
-        " any.onabort = () => seen.push('on'); any.addEventListener('abort', ({type}) => seen.push(type));"
-        " c.abort(1); c.abort(2); return [seen, any.aborted, any.reason]; })(new AbortController(), [])",
+        " any.onabort = () => seen.push('on'); any.addEventListener('abort',"
+        " ({type}) => seen.push(type));"
+        " c.abort(1); c.abort(2); return [seen, any.aborted, any.reason]; })(new"
+        " AbortController(), [])",
     ) == [["abort", "on"], True, 1]
 
 
 def test_requests_responses_and_their_copies(js: NativeRunner, site: str) -> None:
     assert value(
         js,
-        "await (async () => { const r = new Request(url, {method: 'POST', body: 'one'}); const c = r.clone();"
+        "await (async () => { const r = new Request(url, {method: 'POST', body:"
+        " 'one'}); const c = r.clone();"
         " const s = await fetch(r); const t = s.clone(); const a = await s.text();"
-        " return [r.bodyUsed, await c.text(), a === await t.text(), a.endsWith('one'), t.status]; })()",
+        " return [r.bodyUsed, await c.text(), a === await t.text(),"
+        " a.endsWith('one'), t.status]; })()",
         url=site,
     ) == [True, "one", True, True, 200]
     assert "read already" in refusal(
@@ -302,7 +325,10 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (OK + b"name: a\0b\r\n\r\n", "Invalid header value"),
         (OK + b"a: " + b"x" * 70_000 + b"\r\n\r\n", "more than 64 KiB"),
         (OK + b"a: b\r\n" * 300 + b"\r\n", "more than 255 fields"),
-        (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "changes the protocol"),
+        (
+            b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+            "changes the protocol",
+        ),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 70_000, "more than 64 KiB"),
     ],
 )
@@ -317,7 +343,12 @@ def test_a_bad_answer_is_an_error_with_its_reason(
 
 def test_odd_answers_that_are_good(js: NativeRunner) -> None:
     answers = {
-        b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200\r\nA: \xe4\r\nContent-Length: 1\r\n\r\nxyz": ["", "ä", "x"],
+        b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
+        b"HTTP/1.1 200\r\nA: \xe4\r\nContent-Length: 1\r\n\r\nxyz": [
+            "",
+            "ä",
+            "x",
+        ],
         b"HTTP/1.0 200 Fine\r\n\r\nuntil the end": ["Fine", None, "until the end"],
         b"HTTP/1.1 204 None\r\n\r\n": ["None", None, ""],
     }
@@ -325,7 +356,8 @@ def test_odd_answers_that_are_good(js: NativeRunner) -> None:
         with raw_server(answer) as url:
             told = value(
                 js,
-                "await (async (r) => [r.statusText, r.headers.get('a'), await r.text()])(await fetch(url))",
+                "await (async (r) => [r.statusText, r.headers.get('a'), await"
+                " r.text()])(await fetch(url))",
                 url=url,
             )
         assert told == expected
@@ -348,5 +380,7 @@ async function main({url}) {
   return {length: (await (await fetch(url + "/large")).bytes()).length};
 }
 """
-    with NativeRunner(wrapper=("/bin/sh", "-c", 'ulimit -n 40; exec "$@"', "sh"), program=JAVASCRIPT) as few:
+    with NativeRunner(
+        wrapper=("/bin/sh", "-c", 'ulimit -n 40; exec "$@"', "sh"), program=JAVASCRIPT
+    ) as few:
         assert few.result_of(code, {"url": site}) == {"length": LARGE // 256 * 256}
