@@ -19,16 +19,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.own_stores import own_stores
-from experiments.peers.criu import Criu
+from experiments.peers import line_up
 from experiments.peers.errors import PeerError
-from experiments.peers.linux_microvm import LinuxMicroVm, RestoredMicroVm
-from experiments.peers.linux_process import LinuxProcess
-from experiments.peers.oci import Crun
-from experiments.peers.peer import Peer, page_tables, proportional_set
-from experiments.peers.podman import Podman
-from experiments.peers.zygote import Zygote
+from experiments.peers.peer import page_tables, proportional_set
 from experiments.workloads import NOP
-from orchestrator.machines.accelerator import TCG_CPU
 from orchestrator.paths import Path
 from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings
 from orchestrator.vm.dispatcher import VmDispatcher
@@ -38,10 +32,8 @@ from orchestrator.vm.restore import complete
 from snapshot_store.errors import SeussError
 
 VM = "vm"
-LINUX_VMS: tuple[type[LinuxMicroVm], ...] = (LinuxMicroVm, RestoredMicroVm)
-PEERS: tuple[type[Peer], ...] = (LinuxProcess, Zygote, Criu, Crun, Podman, *LINUX_VMS)
 TITLES: Mapping[str, str] = {VM: "SEUSS, a machine each (vm)"} | {
-    peer.name: peer.title for peer in PEERS
+    name: kind.title for name, kind in line_up.PEERS.items()
 }
 LIMIT_S = 60.0
 ASKED = 3
@@ -170,7 +162,7 @@ async def _entered(
             async with _machines(replace(own, store=stores / "vm", pool_size=0)) as machines:
                 yield machines
         return
-    async with _peer(name, accelerator) as peer:
+    async with line_up.make(name, accelerator) as peer:
 
         async def start() -> _Member:
             instance = await peer.start()
@@ -178,13 +170,6 @@ async def _entered(
             return _Member(instance.pids, instance.call)
 
         yield _System(start, peer.kernel_memory)
-
-
-def _peer(name: str, accelerator: str) -> Peer:
-    kind = next(each for each in PEERS if each.name == name)
-    if issubclass(kind, LinuxMicroVm):
-        return kind(accelerator, TCG_CPU if accelerator == "tcg" else "host")
-    return kind()
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The latency experiment: each function on each path, interleaved, beside a fresh Linux process.
+"""The latency experiment: each function on each path, interleaved, and NOP beside other systems.
 
 Answers SEUSS's Table 2 (cold, warm), its AO table and Table 1 (snapshot sizes). Claims are ratios
 of samples taken in one run; the order within each round is shuffled with a stored seed, so that a
@@ -12,14 +12,16 @@ import contextlib
 import os
 import pathlib
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments import environment
 from experiments.own_stores import own_stores
-from experiments.peers import linux_process
+from experiments.peers import line_up, linux_process
 from experiments.peers.errors import PeerError
+from experiments.peers.peer import Peer
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 from experiments.workloads import ALL, JAVASCRIPT, NOP, WORKLOADS, Workload
 from orchestrator.invocation import Invocation
@@ -35,6 +37,8 @@ ROUNDS = 30
 QUICK_ROUNDS = 10
 DISK_FUNCTIONS = 100
 PROCESS = "process"
+OTHERS = tuple(name for name in line_up.PEERS if name != PROCESS)
+"""Peers that NOP is called on."""
 UC_PATHS = (Path.COLD, Path.WARM, Path.HOT)
 PATIENCE = 3
 """Failures in a row after which a cell is given up, so that a broken way does not cost hours."""
@@ -58,7 +62,7 @@ class Plan:
 
 def cells() -> list[Cell]:
     """Every combination that one round measures once."""
-    found = []
+    found = [Cell(NOP.name, name) for name in OTHERS]
     for workload in WORKLOADS:
         found += [Cell(workload.name, PROCESS), Cell(workload.name, Path.BOOTED.value)]
         found += [
@@ -92,15 +96,15 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Recording:
     """
     facts = await environment.collect(plan.settings)
     recording = Recording(facts.to_json(), plan.seed, plan.rounds, plan.quick)
-    _look_for_peer(recording)
+    _look_for_process(recording)
     with own_stores(folder) as stores:
-        async with _nodes(plan.settings, stores) as nodes:
+        async with _nodes(plan.settings, stores) as nodes, _others(recording, report) as others:
             for done, node in enumerate(nodes.values()):
                 report("taking snapshots", done, len(nodes))
                 await node.prepare(recording)
             recording.save(folder)
             answers = {each.name: await asyncio.to_thread(each.expected) for each in ALL}
-            under_way = _Run(plan, nodes, recording, answers, report)
+            under_way = _Run(plan, nodes, others, recording, answers, report)
             for number in range(plan.rounds):
                 await under_way.round(number)
                 recording.save(folder)
@@ -109,7 +113,22 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Recording:
     return recording
 
 
-def _look_for_peer(recording: Recording) -> None:
+@contextlib.asynccontextmanager
+async def _others(recording: Recording, report: Report) -> AsyncIterator[dict[str, Peer]]:
+    """Enter the peers; what cannot run here is recorded with the reason."""
+    async with contextlib.AsyncExitStack() as stack:
+        entered = {}
+        for done, name in enumerate(OTHERS):
+            report(f"looking for {name}", done, len(OTHERS))
+            peer = line_up.make(name, recording.environment["accelerator"])
+            try:
+                entered[name] = await stack.enter_async_context(peer)
+            except PeerError as error:
+                recording.give_up(Cell(NOP.name, name), error.message)
+        yield entered
+
+
+def _look_for_process(recording: Recording) -> None:
     try:
         linux_process.interpreter()
     except PeerError as error:
@@ -185,6 +204,7 @@ class _Run:
 
     plan: Plan
     nodes: Mapping[Kind, _Node]
+    others: Mapping[str, Peer]
     recording: Recording
     answers: Mapping[str, dict[str, Any]]
     report: Report
@@ -225,6 +245,8 @@ class _Run:
                 if answer.result != self.answers[workload.name]:
                     return replace(blank, error=f"wrong answer: {answer.result}")
                 return replace(blank, latency_ms=answer.latency_ms)
+            if cell.path in self.others:
+                return await self._of_other(self.others[cell.path], workload, blank)
             # Booted starts from nothing, so neither node's base matters to it.
             node = self.nodes[cell.isolation, self._ao(cell, workload), workload.runtime]
             tag = f"{self.plan.seed}/{number}"
@@ -242,6 +264,17 @@ class _Run:
             pooled=invocation.pooled,
             snapshot=invocation.snapshot,
         )
+
+    async def _of_other(self, peer: Peer, workload: Workload, blank: Sample) -> Sample:
+        """Start an instance, import the function and call it."""
+        began = time.perf_counter()
+        instance = await peer.start()
+        result = await instance.call(workload.arguments, workload.source)
+        latency_ms = (time.perf_counter() - began) * 1000
+        await peer.end(instance)
+        if result != self.answers[workload.name]:
+            return replace(blank, error=f"wrong answer: {result}")
+        return replace(blank, latency_ms=latency_ms)
 
 
 async def _disk_cost(plan: Plan, root: pathlib.Path, report: Report) -> DiskCost:

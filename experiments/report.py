@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from experiments import papers
+from experiments.latency import OTHERS, PROCESS, UC_PATHS
 from experiments.markdown import table
+from experiments.peers import line_up
 from experiments.promises import promises
 from experiments.recording import PHASES, Cell, Recording
 from experiments.requirements import MEGABYTE, PAGE_BYTES, check
@@ -54,6 +57,12 @@ def render(recording: Recording) -> str:
         "## Milliseconds from call to answer",
         "Median, 10th to 90th percentile, and how many times faster than booted.",
         _latencies(recording),
+        "## NOP beside other systems",
+        "The same function and arguments. Each other system starts an instance, which imports the "
+        "function and answers, within the time; what it starts from (zygote, dump, image, "
+        "snapshot) is there. Linux microVMs run in the same QEMU, by the accelerator that is "
+        "named; all others run natively.",
+        _others(recording),
         "## Where the time goes (NOP, median ms)",
         _phases(recording),
         "## Beside the paper",
@@ -121,6 +130,38 @@ def _latencies(recording: Recording) -> str:
             )
     head = ("function", "path", "median", "10 % to 90 %", "against booted", "n", "note")
     return table(head, rows)
+
+
+def _others(recording: Recording) -> str:
+    accelerator = recording.environment["accelerator"]
+    ours = [Cell("nop", path.value, True, "uc") for path in UC_PATHS]
+    titles = {cell: f"SEUSS, {cell.way}" for cell in (*ours, Cell("nop", "warm", True))}
+    titles = {cell: f"{title} ({accelerator.upper()})" for cell, title in titles.items()}
+    titles |= {Cell("nop", name): line_up.title(name, accelerator) for name in (PROCESS, *OTHERS)}
+    rows = []
+    for cell, title in titles.items():
+        values = recording.latencies(cell)
+        if not values:
+            reason = recording.unavailable.get(cell.name, "no sample")
+            rows.append((title, "-", "-", *("-" for _ in ours), "0", reason))
+            continue
+        summary = summarise(values)
+        rows.append(
+            (
+                title,
+                f"{summary.median:.3g}",
+                f"{summary.p10:.3g} to {summary.p90:.3g}",
+                *(_times(values, recording.latencies(each)) for each in ours),
+                str(summary.count),
+                "",
+            )
+        )
+    times = (f"it / {cell.way}" for cell in ours)
+    return table(("system", "median ms", "10 % to 90 %", *times, "n", "note"), rows)
+
+
+def _times(above: Sequence[float], below: Sequence[float]) -> str:
+    return f"{ratio_of_medians(above, below).value:.3g}x" if below else "-"
 
 
 def _phases(recording: Recording) -> str:

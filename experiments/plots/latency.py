@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from experiments import papers
+from experiments.latency import OTHERS, PROCESS
+from experiments.peers import line_up
 from experiments.plots import redraw, style
 from experiments.recording import PHASES, Cell, Recording
 from experiments.summary import summarise
@@ -58,9 +60,14 @@ SPREAD = 0.72
 
 def draw(recording: Recording, folder: pathlib.Path) -> list[pathlib.Path]:
     """Draw the record as latency.png and latency.pdf in `folder`; return their paths."""
-    figure, (left, right) = style.panels(1, 2, size=(12, 4.8), width_ratios=(2.1, 1))
-    _draw_latencies(left, recording)
-    _draw_phases(right, recording)
+    figure, axes = style.panels(2, 2, size=(12, 8), width_ratios=(2.1, 1), height_ratios=(1.6, 1))
+    # The lower row is one panel.
+    grid = axes[1, 0].get_gridspec()
+    for each in axes[1]:
+        each.remove()
+    _draw_latencies(axes[0, 0], recording)
+    _draw_phases(axes[0, 1], recording)
+    _draw_others(figure.add_subplot(grid[1, :]), recording)
     facts = recording.environment
     title = f"Time from call to answer, {facts['machine']}, {facts['cores']} shared cores"
     return style.finish(figure, folder, "latency", title, facts)
@@ -151,6 +158,39 @@ def _draw_phases(axes: Axes, recording: Recording) -> None:
     for phase in PHASES[1:]:
         axes.barh(0, 0, color=PHASE_COLOURS[phase], label=phase)
     axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.13), handlelength=1)
+
+
+def _draw_others(axes: Axes, recording: Recording) -> None:
+    accelerator = recording.environment["accelerator"]
+    shown = {f"SEUSS, {each.label}": each.cell("nop") for each in SERIES if each.isolation == "uc"}
+    shown |= {line_up.title(name, accelerator): Cell("nop", name) for name in (PROCESS, *OTHERS)}
+    for place, (title, cell) in enumerate(shown.items()):
+        values = recording.latencies(cell)
+        if not values:
+            continue
+        summary = summarise(values)
+        axes.errorbar(
+            summary.median,
+            place,
+            xerr=([summary.median - summary.p10], [summary.p90 - summary.median]),
+            fmt="o" if title.startswith("SEUSS") else "s",
+            color=style.BLUE if title.startswith("SEUSS") else style.GREY,
+            capsize=3,
+        )
+        axes.annotate(
+            f"{summary.median:.3g} ms",
+            (summary.p90, place),
+            xytext=(6, -3),
+            textcoords="offset points",
+            fontsize=8,
+        )
+    axes.set_yticks(range(len(shown)), list(shown))
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="x")
+    axes.set_xlabel("ms until a new instance's first answer (log scale); median, 10 % to 90 %")
+    axes.set_title("NOP beside other systems", fontsize=10)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.latency import cells
+from experiments.latency import OTHERS, cells
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 
 MS = {"process": 10.0, "booted": 1000.0, "cold": 100.0, "warm": 20.0}
+MS |= dict.fromkeys(OTHERS, 250.0)
 UC_MS = {"cold": 8.0, "warm": 4.0, "hot": 0.5}
 ROUNDS = 4
 

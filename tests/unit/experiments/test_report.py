@@ -31,6 +31,20 @@ def test_our_figure_stands_beside_the_papers(recording: Recording) -> None:
     assert row[1:3] == ["20.48 MB", "114.5 MB"]
 
 
+def test_other_systems_stand_beside(recording: Recording) -> None:
+    (row,) = rows(render(recording), "container (crun)")
+    # Medians of 251.5 ms and, of contexts, 2, 5.5 and 9.5 ms: cold, warm, hot.
+    assert row[1:7] == ["252", "250 to 253", "26.5x", "45.7x", "126x", "4"]
+    (row,) = rows(render(recording), "Linux microVM, booted (TCG)")
+    assert row[6] == "4"
+    gone = Cell("nop", "crun")
+    kept = [sample for sample in recording.samples if sample.cell != gone]
+    broken = replace(recording, samples=kept)
+    broken.give_up(gone, "There is no crun.")
+    (row,) = rows(render(broken), "container (crun)")
+    assert (row[1], row[7]) == ("-", "There is no crun.")
+
+
 def test_promises_have_verdicts(recording: Recording) -> None:
     (row,) = rows(render(recording), "warm NOP / booted NOP")
     assert row[1:4] == ["at most 0.1 x", "0.02147 x", "pass"]
