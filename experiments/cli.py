@@ -18,6 +18,7 @@ from experiments import dirty_tracking as dirty_experiment
 from experiments import latency as latency_experiment
 from experiments import micro_latency as micro_latency_experiment
 from experiments import micro_preemption as micro_preemption_experiment
+from experiments import network_throughput as network_experiment
 from experiments import sharing as sharing_experiment
 from experiments import snapshots as snapshots_experiment
 from experiments import suite as suite_experiments
@@ -32,6 +33,7 @@ from experiments.experiment import (
     LATENCY,
     MICRO_LATENCY,
     MICRO_PREEMPTION,
+    NETWORK_THROUGHPUT,
     SHARING,
     SNAPSHOTS,
     THROUGHPUT,
@@ -73,9 +75,10 @@ _out_option = click.option(
 def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """Latency of each path, with and without AO, beside a fresh Linux process.
 
-    Functions: NOP, JSON echo, CPU-bound, import-heavy. Paths: booted, cold, warm. All are
-    interleaved in random order within one run, and every answer is checked. Takes its snapshots
-    into a store of its own: --store and --no-ao have no effect here.
+    Functions: NOP, JSON echo, CPU-bound, import-heavy. Paths: booted, cold, warm. NOP also on other
+    systems (`make peers` installs what these need). All are interleaved in random order within one
+    run, and every answer is checked. Takes its snapshots into a store of its own: --store and
+    --no-ao have no effect here.
 
     \b
     Writes into the folder, and saves the first two after every round:
@@ -322,6 +325,25 @@ def burst(scale: str, out: pathlib.Path | None, seed: int | None, settings: Sett
     click.echo(f"burst: scale {scale}, results go to {folder}", err=True)
     record = progress.run(burst_experiment.run(plan, folder, _Bars("burst")))
     _write_results(BURST, record, folder)
+
+
+@run.command()
+@_common_options
+def network_throughput(
+    quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings
+) -> None:
+    """One download of 64 MiB by a function, beside a Linux guest in the same QEMU.
+
+    `make peers` installs what the guest needs; if it cannot run here, its row has the reason.
+    Writes network-throughput.json, .csv, .png, .pdf and .md. --store and --isolation have no effect
+    here.
+    """
+    folder = _results_folder(out, NETWORK_THROUGHPUT)
+    click.echo(f"results go to {folder}", err=True)
+    rounds = network_experiment.QUICK_ROUNDS if quick else network_experiment.ROUNDS
+    plan = network_experiment.Plan(settings, rounds, _seed(seed))
+    record = progress.run(network_experiment.run(plan, folder, _Bars("network-throughput")))
+    _write_results(NETWORK_THROUGHPUT, record, folder)
 
 
 def _micro_options(command: Callable[..., None]) -> Callable[..., None]:

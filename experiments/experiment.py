@@ -20,6 +20,8 @@ from experiments import (
     micro_latency_report,
     micro_preemption,
     micro_preemption_report,
+    network_throughput,
+    network_throughput_report,
     report,
     series,
     sharing,
@@ -43,6 +45,7 @@ from experiments.plots import dirty_tracking as dirty_plot
 from experiments.plots import latency as latency_plot
 from experiments.plots import micro_latency as micro_latency_plot
 from experiments.plots import micro_preemption as micro_preemption_plot
+from experiments.plots import network_throughput as network_throughput_plot
 from experiments.plots import sharing as sharing_plot
 from experiments.plots import snapshots as snapshots_plot
 from experiments.plots import throughput as throughput_plot
@@ -188,6 +191,15 @@ ARGUMENTS: Experiment[Measurements] = Experiment(
     check=arguments_report.check,
     series=series.of_measurements,
 )
+NETWORK_THROUGHPUT: Experiment[Measurements] = Experiment(
+    name=network_throughput.NAME,
+    report=f"{network_throughput.NAME}.md",
+    load=partial(Measurements.load, network_throughput.NAME),
+    render=network_throughput_report.render,
+    draw=network_throughput_plot.draw,
+    check=network_throughput_report.check,
+    series=series.of_measurements,
+)
 AnyExperiment = (
     Experiment[Recording]
     | Experiment[Density]
@@ -200,6 +212,7 @@ AnyExperiment = (
 )
 EXPERIMENTS: tuple[AnyExperiment, ...] = (
     *(SNAPSHOTS, LATENCY, DENSITY, SHARING, ARGUMENTS),
-    *(DIRTY_TRACKING, CORES, THROUGHPUT, BURST, MICRO_LATENCY, MICRO_PREEMPTION),
+    *(DIRTY_TRACKING, CORES, THROUGHPUT, BURST, NETWORK_THROUGHPUT),
+    *(MICRO_LATENCY, MICRO_PREEMPTION),
 )
 """In the order of the report."""

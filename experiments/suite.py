@@ -27,6 +27,7 @@ from experiments import (
     latency,
     micro_latency,
     micro_preemption,
+    network_throughput,
     sharing,
     snapshots,
     throughput,
@@ -160,6 +161,11 @@ async def _burst(order: Order) -> object:
     return await burst.run(plan, order.folder, order.report)
 
 
+async def _network_throughput(order: Order) -> object:
+    plan = network_throughput.Plan(order.settings, order.scale.of(3, 8, 30), order.seed)
+    return await network_throughput.run(plan, order.folder, order.report)
+
+
 async def _micro_latency(order: Order) -> object:
     return await micro_latency.run(order.micro(1, 5, 10), order.folder, order.report)
 
@@ -186,6 +192,7 @@ STEPS = (
     Step("cores", _cores),
     Step(throughput.NAME, _throughput),
     Step(burst.NAME, _burst),
+    Step(network_throughput.NAME, _network_throughput),
     Step(micro_latency.NAME, _micro_latency),
     Step(micro_preemption.NAME, _micro_preemption),
 )

@@ -15,6 +15,7 @@ import pathlib
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
+from typing import ClassVar
 
 from qemu.qmp import QMPClient, QMPError
 
@@ -30,11 +31,10 @@ MEMORY_MIB = 256
 """The smallest round size that holds kernel, RAM disk and its contents."""
 BOOT_DEADLINE_S = 120.0
 _MEMORY_FOLDER = pathlib.Path("/dev/shm")
-_MACHINE = "microvm,pit=on,pic=on,rtc=on,isa-serial=on,acpi=off,pcie=off,memory-backend=ram"
 _KERNEL_LINE = (
     "console=none quiet loglevel=0 nokaslr mitigations=off tsc=reliable no_timer_check "
     "random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 8250.nr_uarts=1 panic=-1 "
-    f"reboot=t rdinit={rootfs.PYTHON} -- -S -I /caller.py /dev/ttyS0"
+    f"reboot=t rdinit={rootfs.PYTHON} -- -S -I"
 )
 _IGNORE_SHARED = {
     "capabilities": [{"capability": "x-ignore-shared", "state": True}],
@@ -46,6 +46,12 @@ class LinuxMicroVm(Peer):
 
     name = "linux-vm-booted"
     title = "Linux microVM, booted"
+    machine: ClassVar[str] = (
+        "microvm,pit=on,pic=on,rtc=on,isa-serial=on,acpi=off,pcie=off,memory-backend=ram"
+    )
+    card: ClassVar[tuple[str, ...]] = ("-nic", "none")
+    program: ClassVar[str] = "/caller.py"
+    """The first process's."""
 
     def __init__(self, accelerator: str = "tcg", cpu: str = TCG_CPU) -> None:
         self._accelerator = accelerator
@@ -58,15 +64,15 @@ class LinuxMicroVm(Peer):
         )
         self._folder = folder
         self._numbers = itertools.count()
-        await asyncio.to_thread(_build, folder)
+        await asyncio.to_thread(self._build)
         self._meeting = await stack.enter_async_context(Meeting(folder / "meet"))
 
     def command(self, serial: str, *options: str) -> tuple[str, ...]:
         """Return QEMU's command line, with its serial port connected to a unix socket."""
         return (
-            *(QEMU, "-M", _MACHINE, "-accel", self._accelerator, "-cpu", self._cpu),
+            *(QEMU, "-M", self.machine, "-accel", self._accelerator, "-cpu", self._cpu),
             *("-m", f"{MEMORY_MIB}M", "-smp", "1", "-nodefaults", "-no-user-config"),
-            *("-display", "none", "-nic", "none", "-no-reboot"),
+            *("-display", "none", *self.card, "-no-reboot"),
             *("-chardev", f"socket,id=serial,path={serial}", "-serial", "chardev:serial"),
             *options,
         )
@@ -76,8 +82,25 @@ class LinuxMicroVm(Peer):
         return (
             *("-object", f"{memory},id=ram,size={MEMORY_MIB}M"),
             *("-kernel", str(self._folder / "vmlinux"), "-initrd", str(self._folder / "ramdisk")),
-            *("-append", f"{_KERNEL_LINE} {name}"),
+            *("-append", f"{_KERNEL_LINE} {self.program} /dev/ttyS0 {name}"),
         )
+
+    def _build(self) -> None:
+        linux_kernel.write_elf(self._folder / "vmlinux")
+        root = self._folder / "root"
+        root.mkdir()
+        self._furnish(root)
+        linux_kernel.write_ramdisk(root, self._folder / "ramdisk")
+
+    def _furnish(self, root: pathlib.Path) -> None:
+        """Put into the RAM disk what the machine needs."""
+        rootfs.build(root)
+        # The first process has nobody who would make its devices.
+        for name, number in (("console", (5, 1)), ("ttyS0", (4, 64)), ("null", (1, 3))):
+            try:
+                os.mknod(root / "dev" / name, 0o20600, os.makedev(*number))
+            except PermissionError as error:
+                raise PeerError("A RAM disk with devices needs root. Run as root.") from error
 
     async def _start(self) -> Instance:
         name = str(next(self._numbers))
@@ -135,20 +158,6 @@ class RestoredMicroVm(LinuxMicroVm):
             # It was ready before the snapshot was taken; an empty order shows that it is again.
             await channel.ask(None, None)
         return RunningProcess(channel, pid, process)
-
-
-def _build(folder: pathlib.Path) -> None:
-    linux_kernel.write_elf(folder / "vmlinux")
-    root = folder / "root"
-    root.mkdir()
-    rootfs.build(root)
-    # The first process has nobody who would make its devices.
-    for name, number in (("console", (5, 1)), ("ttyS0", (4, 64)), ("null", (1, 3))):
-        try:
-            os.mknod(root / "dev" / name, 0o20600, os.makedev(*number))
-        except PermissionError as error:
-            raise PeerError("A RAM disk with devices needs root. Run as root.") from error
-    linux_kernel.write_ramdisk(root, folder / "ramdisk")
 
 
 @contextlib.asynccontextmanager

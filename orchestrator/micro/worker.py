@@ -29,11 +29,10 @@ logger = logging.getLogger(__name__)
 START_LIMIT_S = 20.0
 GRACE_S = 2.0
 """How much longer than its budget a call may take before its worker is killed."""
-STUCK = "no answer in time"
 LOOK_S = 0.1
 SHORT_LIFE_S = 1.0
 MOST_FRUITLESS = 3
-"""Workers in a row that may die young, or be killed for it, before they have answered anything."""
+"""Workers in a row that may die young and before they have answered anything."""
 
 
 class Worker:
@@ -194,19 +193,15 @@ class Worker:
         fruitless, answered = 0, 0
         while True:
             started = time.monotonic()
-            stuck = await self._until_end()
-            why = STUCK if stuck else self._epitaph()
+            await self._until_end()
+            why = self._epitaph()
             self.deaths[why] += 1
             logger.warning("worker on core %d ended: %s; starting another", self._core, why)
             short = time.monotonic() - started < SHORT_LIFE_S
-            vain = short or stuck
-            fruitless = fruitless + 1 if vain and self._channel.answered == answered else 0
+            fruitless = fruitless + 1 if short and self._channel.answered == answered else 0
             answered = self._channel.answered
             if fruitless > MOST_FRUITLESS:
-                self._give_up(
-                    f"Workers on core {self._core} end again and again: {why}. If the quantum of "
-                    f"{self._settings.quantum_us:g} us leaves them no time, choose a longer one."
-                )
+                self._give_up(f"Workers on core {self._core} end again and again: {why}.")
                 return
             try:
                 await self._start()
@@ -214,14 +209,13 @@ class Worker:
                 self._give_up(str(error))
                 return
 
-    async def _until_end(self) -> bool:
-        """Return when the process has ended; kill it if a call is far over its budget, and return
-        whether that was so.
+    async def _until_end(self) -> None:
+        """Return when the process has ended; kill it if a call is far over its budget.
 
         The worker's own word is not asked: one that was stopped or is deaf must not keep its queue.
         """
         ending = asyncio.create_task(self._process.wait())
-        seen, looks, stuck = None, 0, False
+        seen, looks = None, 0
         try:
             while not ending.done():
                 await asyncio.wait([ending], timeout=LOOK_S)
@@ -230,11 +224,9 @@ class Worker:
                 seen = oldest
                 limit = START_LIMIT_S if oldest is None else self._budgets.get(oldest, 0.0)
                 if looks * LOOK_S > limit + GRACE_S:
-                    stuck = True
                     self._kill()
         finally:
             ending.cancel()
-        return stuck
 
     def _epitaph(self) -> str:
         status = self._process.returncode or 0

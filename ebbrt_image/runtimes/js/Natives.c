@@ -7,7 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "Buffers.h"
+enum { kMaxRandom = 65536 };
 
 // write(descriptor, text): a whole line with one call.
 static JSValue Write(JSContext* context, JSValueConst self, int argc,
@@ -53,11 +53,18 @@ static JSValue DecodeUtf8(JSContext* context, JSValueConst self, int argc,
                           JSValueConst* argv) {
   (void)self;
   (void)argc;
-  size_t length;
-  const uint8_t* bytes = RangeOf(context, argv, &length);
-  if (!bytes)
+  size_t size;
+  uint64_t offset;
+  uint64_t length;
+  const uint8_t* bytes = JS_GetArrayBuffer(context, &size, argv[0]);
+  if (!bytes && size != 0)
     return JS_EXCEPTION;
-  return JS_NewStringLen(context, (const char*)bytes, length);
+  if (JS_ToIndex(context, &offset, argv[1]) < 0 ||
+      JS_ToIndex(context, &length, argv[2]) < 0)
+    return JS_EXCEPTION;
+  if (offset > size || length > size - offset)
+    return JS_ThrowRangeError(context, "the range lies outside the buffer");
+  return JS_NewStringLen(context, (const char*)bytes + offset, (size_t)length);
 }
 
 static int FillWithRandom(uint8_t* to, size_t size) {
@@ -78,11 +85,18 @@ static JSValue FillRandom(JSContext* context, JSValueConst self, int argc,
                           JSValueConst* argv) {
   (void)self;
   (void)argc;
-  size_t length;
-  uint8_t* bytes = RangeOf(context, argv, &length);
-  if (!bytes)
+  size_t size;
+  uint64_t offset;
+  uint64_t length;
+  uint8_t* bytes = JS_GetArrayBuffer(context, &size, argv[0]);
+  if (!bytes && size != 0)
     return JS_EXCEPTION;
-  if (FillWithRandom(bytes, length) < 0)
+  if (JS_ToIndex(context, &offset, argv[1]) < 0 ||
+      JS_ToIndex(context, &length, argv[2]) < 0)
+    return JS_EXCEPTION;
+  if (offset > size || length > size - offset || length > kMaxRandom)
+    return JS_ThrowRangeError(context, "the range lies outside the buffer");
+  if (FillWithRandom(bytes + offset, (size_t)length) < 0)
     return JS_ThrowInternalError(context, "no random bytes: %s",
                                  strerror(errno));
   return JS_UNDEFINED;
@@ -154,7 +168,5 @@ int AddNatives(JSContext* context, JSValueConst native) {
   if (JS_SetPropertyFunctionList(context, native, functions,
                                  sizeof(functions) / sizeof(functions[0])) < 0)
     return -1;
-  if (AddUrlNatives(context, native) < 0)
-    return -1;
-  return AddNetworkNatives(context, native);
+  return AddUrlNatives(context, native);
 }
