@@ -56,7 +56,8 @@ test-unit: setup ## Run the Python tests that need no QEMU and no image (seconds
 	@$(BIN)/pytest tests/unit
 
 test-host: setup ## Run the C++ unit tests on the host
-	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image/host_tests BUILD=$(BUILD)/host_tests PYTHON=$(PYTHON) test
+	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image/host_tests BUILD=$(BUILD)/host_tests PYTHON=$(PYTHON) \
+	  PIP='$(CURDIR)/$(BIN)/python -m pip' test
 
 test-image: setup ## Boot the guest's test images in QEMU, on each machine type and number of cores
 	@$(MAKE) --jobs=$(JOBS) -C ebbrt_image BUILD=$(BUILD) PYTHON=$(PYTHON) boot-tests

@@ -175,7 +175,26 @@ async def command(
     timeout_s: float = 120.0,
     check: Callable[[int], bool] = lambda status: status == 0,
 ) -> str:
-    """Run a command and return what it printed; PeerError that says `what` could not be done."""
+    """Run a command and return what it printed; PeerError that says `what` could not be done.
+
+    A caller that is cancelled still waits for the command's end: engines that are cut off leave
+    halves of containers behind.
+    """
+    work = asyncio.ensure_future(_completed(words, what, stdin, timeout_s))
+    try:
+        status, out, errors = await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+    if not check(status):
+        raise PeerError(f"{what}: status {status}: {errors.strip()}", command=words)
+    return out
+
+
+async def _completed(
+    words: Sequence[str], what: str, stdin: int | None, timeout_s: float
+) -> tuple[int, str, str]:
+    """Run a command; return its status, its output and its messages."""
     try:
         process = await asyncio.create_subprocess_exec(
             *words,
@@ -196,9 +215,5 @@ async def command(
             process.kill()
         await process.wait()
         raise
-    if not check(process.returncode or 0):
-        raise PeerError(
-            f"{what}: status {process.returncode}: {errors.decode('utf-8', 'replace').strip()}",
-            command=words,
-        )
-    return out.decode("utf-8", "replace")
+    status = process.returncode or 0
+    return status, out.decode("utf-8", "replace"), errors.decode("utf-8", "replace")

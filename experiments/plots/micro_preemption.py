@@ -43,7 +43,7 @@ def _draw_kept(axes: Axes, record: MicroRecord) -> None:
     axes.set_xscale("log")
     axes.set_xlim(2, 1500)
     axes.set_xlabel("quantum (us)")
-    axes.set_ylabel(f"SHA-512 throughput kept: {UNDISTURBED} % of rounds; dots: rounds")
+    axes.set_ylabel(f"throughput kept: {UNDISTURBED}th percentile; dots: rounds")
     axes.set_ylim(0, 1.1)
     axes.legend(loc="lower right", fontsize=8)
 

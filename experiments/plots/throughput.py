@@ -35,7 +35,7 @@ def draw(record: Throughput, folder: pathlib.Path) -> list[pathlib.Path]:
         axes.set_yscale("log")
         axes.set_xticks(record.sizes, [f"{each:,}" for each in record.sizes])
         axes.set_xlabel(f"different functions among {record.scale.calls:,} calls")
-        axes.legend(fontsize=8)
+    left.legend(fontsize=8)
     left.set_ylabel("calls per second: median and range of rounds")
     right.set_ylabel(f"latency in ms: median, {LOW} % to {HIGH} %")
     title = f"Throughput and latency by working set, {record.scale.clients} clients"

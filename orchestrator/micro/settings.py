@@ -12,6 +12,7 @@ from orchestrator.settings import checked_timeout
 Mechanism = Literal["escape", "unwind"]
 
 MOST_QUANTUM_US = 1_000_000
+MOST_SPIN_US, MOST_ARENA_MIB, MOST_STACK_KIB = 1_000_000_000, 65536, 1 << 20
 
 
 def usual_cores() -> tuple[int, ...]:
@@ -50,13 +51,18 @@ class MicroSettings:
                 f"The mechanism {self.mechanism!r} does not exist. "
                 f"Choose one of: {', '.join(get_args(Mechanism))}."
             )
-        if not 0 <= self.quantum_us <= MOST_QUANTUM_US:
+        if self.quantum_us != 0 and not 1 <= self.quantum_us <= MOST_QUANTUM_US:
             raise SettingsError(
-                f"A quantum of {self.quantum_us} us cannot be. Give 0 to {MOST_QUANTUM_US}."
+                f"A quantum of {self.quantum_us} us cannot be. Give 1 to {MOST_QUANTUM_US}, or 0."
             )
-        if self.spin_us < 0 or not 1 <= self.arena_mib <= 65536 or self.stack_kib < 64:
+        if not (
+            0 <= self.spin_us <= MOST_SPIN_US
+            and 1 <= self.arena_mib <= MOST_ARENA_MIB
+            and 64 <= self.stack_kib <= MOST_STACK_KIB
+        ):
             raise SettingsError(
                 f"A worker that spins {self.spin_us} us, with {self.arena_mib} MiB of heap and "
-                f"{self.stack_kib} KiB of stack, cannot be. Give at least 0, 1 and 64."
+                f"{self.stack_kib} KiB of stack, cannot be. Give 0 to {MOST_SPIN_US}, 1 to "
+                f"{MOST_ARENA_MIB}, and 64 to {MOST_STACK_KIB}."
             )
         checked_timeout(self.timeout_s)

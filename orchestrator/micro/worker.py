@@ -29,10 +29,11 @@ logger = logging.getLogger(__name__)
 START_LIMIT_S = 20.0
 GRACE_S = 2.0
 """How much longer than its budget a call may take before its worker is killed."""
+STUCK = "no answer in time"
 LOOK_S = 0.1
 SHORT_LIFE_S = 1.0
 MOST_FRUITLESS = 3
-"""Workers in a row that may die young and before they have answered anything."""
+"""Workers in a row that may die young, or be killed for it, before they have answered anything."""
 
 
 class Worker:
@@ -193,15 +194,19 @@ class Worker:
         fruitless, answered = 0, 0
         while True:
             started = time.monotonic()
-            await self._until_end()
-            why = self._epitaph()
+            stuck = await self._until_end()
+            why = STUCK if stuck else self._epitaph()
             self.deaths[why] += 1
             logger.warning("worker on core %d ended: %s; starting another", self._core, why)
             short = time.monotonic() - started < SHORT_LIFE_S
-            fruitless = fruitless + 1 if short and self._channel.answered == answered else 0
+            vain = short or stuck
+            fruitless = fruitless + 1 if vain and self._channel.answered == answered else 0
             answered = self._channel.answered
             if fruitless > MOST_FRUITLESS:
-                self._give_up(f"Workers on core {self._core} end again and again: {why}.")
+                self._give_up(
+                    f"Workers on core {self._core} end again and again: {why}. If the quantum of "
+                    f"{self._settings.quantum_us:g} us leaves them no time, choose a longer one."
+                )
                 return
             try:
                 await self._start()
@@ -209,13 +214,14 @@ class Worker:
                 self._give_up(str(error))
                 return
 
-    async def _until_end(self) -> None:
-        """Return when the process has ended; kill it if a call is far over its budget.
+    async def _until_end(self) -> bool:
+        """Return when the process has ended; kill it if a call is far over its budget, and return
+        whether that was so.
 
         The worker's own word is not asked: one that was stopped or is deaf must not keep its queue.
         """
         ending = asyncio.create_task(self._process.wait())
-        seen, looks = None, 0
+        seen, looks, stuck = None, 0, False
         try:
             while not ending.done():
                 await asyncio.wait([ending], timeout=LOOK_S)
@@ -224,9 +230,11 @@ class Worker:
                 seen = oldest
                 limit = START_LIMIT_S if oldest is None else self._budgets.get(oldest, 0.0)
                 if looks * LOOK_S > limit + GRACE_S:
+                    stuck = True
                     self._kill()
         finally:
             ending.cancel()
+        return stuck
 
     def _epitaph(self) -> str:
         status = self._process.returncode or 0

@@ -9,10 +9,12 @@ arguments, so what it answers is what any other machine of that snapshot does.
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from orchestrator.errors import PoolClosedError
 from orchestrator.machines.command_line import Hardware
 from orchestrator.traffic import Traffic
 from orchestrator.vm.pool import Pool, ReadyMachine
@@ -72,7 +74,7 @@ class Ahead:
         if place not in self._pools:
             if self._misses >= MOST_MISSES and not known:
                 return
-            self._pools[place] = Pool(make, 1, self._traffic, patience_s=PATIENCE_S)
+            self._pools[place] = Pool(make, 1, self._traffic, PATIENCE_S, optional=True)
         self._pools.move_to_end(place)
         self._pools[place].want()
         if len(self._pools) > self._count:
@@ -85,7 +87,8 @@ class Ahead:
     async def fill(self) -> None:
         """Wait until a machine stands at each place expected. Raises what making one does."""
         for pool in list(self._pools.values()):
-            await pool.fill()
+            with contextlib.suppress(PoolClosedError):  # its place had to go for another meanwhile
+                await pool.fill()
 
     async def close(self) -> None:
         """End every machine."""

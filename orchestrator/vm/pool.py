@@ -51,6 +51,7 @@ class Pool(Generic[Item]):
         size: items to keep ready once `take` or `fill` was called; before that none is made.
         traffic: requests that the pool must not disturb.
         patience_s: how long none must have been under way before an item is made.
+        optional: whether there is a way without its items; if not, an empty pool has no patience.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class Pool(Generic[Item]):
         size: int,
         traffic: Traffic | None = None,
         patience_s: float = 0.0,
+        optional: bool = False,
     ) -> None:
         self._make = make
         self._size = size
         self._traffic = traffic or Traffic()
         self._patience_s = patience_s
+        self._optional = optional
         self._ready: deque[Item] = deque()
         self._changed = asyncio.Condition()
         self._failure: Exception | None = None
@@ -193,7 +196,8 @@ class Pool(Generic[Item]):
 
     async def _background_turn(self) -> None:
         """Wait until background work disturbs nobody, or somebody waits for it."""
-        gap = asyncio.create_task(self._traffic.gap(self._patience_s))
+        patient = self._optional or self.ready > 0
+        gap = asyncio.create_task(self._traffic.gap(self._patience_s if patient else 0.0))
         hurry = asyncio.create_task(self._hurry.wait())
         try:
             await asyncio.wait((gap, hurry), return_when=asyncio.FIRST_COMPLETED)

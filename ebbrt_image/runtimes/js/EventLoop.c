@@ -136,6 +136,15 @@ int WatchDescriptor(JSContext* context, int descriptor, short events,
   return 0;
 }
 
+void ForgetDescriptor(JSContext* context, int descriptor) {
+  for (int i = watch_count - 1; i >= 0; --i) {
+    if (watches[i].descriptor != descriptor)
+      continue;
+    JS_FreeValue(context, watches[i].resolve);
+    watches[i] = watches[--watch_count];
+  }
+}
+
 // An exception that no code of the function can catch any more: to stderr.
 static void ReportUncaught(JSContext* context) {
   Failure failure = FailureOfException(context, "exception");

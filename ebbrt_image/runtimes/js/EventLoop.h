@@ -12,6 +12,9 @@ int AddTimers(JSContext* context, JSValueConst global);
 int WatchDescriptor(JSContext* context, int descriptor, short events,
                     JSValueConst resolve);
 
+// Calls nobody any more for the descriptor, which is about to be closed.
+void ForgetDescriptor(JSContext* context, int descriptor);
+
 // Runs jobs, timers and descriptors until the promise is settled. False when
 // nothing is left that could settle it.
 bool RunUntilSettled(JSContext* context, JSValueConst promise);

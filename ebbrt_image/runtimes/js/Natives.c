@@ -7,7 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { kMaxRandom = 65536 };
+#include "Buffers.h"
 
 // write(descriptor, text): a whole line with one call.
 static JSValue Write(JSContext* context, JSValueConst self, int argc,
@@ -53,18 +53,11 @@ static JSValue DecodeUtf8(JSContext* context, JSValueConst self, int argc,
                           JSValueConst* argv) {
   (void)self;
   (void)argc;
-  size_t size;
-  uint64_t offset;
-  uint64_t length;
-  const uint8_t* bytes = JS_GetArrayBuffer(context, &size, argv[0]);
-  if (!bytes && size != 0)
+  size_t length;
+  const uint8_t* bytes = RangeOf(context, argv, &length);
+  if (!bytes)
     return JS_EXCEPTION;
-  if (JS_ToIndex(context, &offset, argv[1]) < 0 ||
-      JS_ToIndex(context, &length, argv[2]) < 0)
-    return JS_EXCEPTION;
-  if (offset > size || length > size - offset)
-    return JS_ThrowRangeError(context, "the range lies outside the buffer");
-  return JS_NewStringLen(context, (const char*)bytes + offset, (size_t)length);
+  return JS_NewStringLen(context, (const char*)bytes, length);
 }
 
 static int FillWithRandom(uint8_t* to, size_t size) {
@@ -85,18 +78,11 @@ static JSValue FillRandom(JSContext* context, JSValueConst self, int argc,
                           JSValueConst* argv) {
   (void)self;
   (void)argc;
-  size_t size;
-  uint64_t offset;
-  uint64_t length;
-  uint8_t* bytes = JS_GetArrayBuffer(context, &size, argv[0]);
-  if (!bytes && size != 0)
+  size_t length;
+  uint8_t* bytes = RangeOf(context, argv, &length);
+  if (!bytes)
     return JS_EXCEPTION;
-  if (JS_ToIndex(context, &offset, argv[1]) < 0 ||
-      JS_ToIndex(context, &length, argv[2]) < 0)
-    return JS_EXCEPTION;
-  if (offset > size || length > size - offset || length > kMaxRandom)
-    return JS_ThrowRangeError(context, "the range lies outside the buffer");
-  if (FillWithRandom(bytes + offset, (size_t)length) < 0)
+  if (FillWithRandom(bytes, length) < 0)
     return JS_ThrowInternalError(context, "no random bytes: %s",
                                  strerror(errno));
   return JS_UNDEFINED;
@@ -168,5 +154,7 @@ int AddNatives(JSContext* context, JSValueConst native) {
   if (JS_SetPropertyFunctionList(context, native, functions,
                                  sizeof(functions) / sizeof(functions[0])) < 0)
     return -1;
-  return AddUrlNatives(context, native);
+  if (AddUrlNatives(context, native) < 0)
+    return -1;
+  return AddNetworkNatives(context, native);
 }

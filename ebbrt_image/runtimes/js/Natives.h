@@ -9,3 +9,6 @@ int AddNatives(JSContext* context, JSValueConst native);
 
 // The part that stands on ada, the URL parser.
 int AddUrlNatives(JSContext* context, JSValueConst native);
+
+// The part that fetch stands on.
+int AddNetworkNatives(JSContext* context, JSValueConst native);

@@ -42,6 +42,13 @@ static JSValue TextOf(JSContext* context, ada_string text) {
   return JS_NewStringLen(context, text.length ? text.data : "", text.length);
 }
 
+// The same of a text that has to be freed.
+static JSValue OwnedTextOf(JSContext* context, ada_owned_string text) {
+  JSValue made = TextOf(context, (ada_string){text.data, text.length});
+  ada_free_owned_string(text);
+  return made;
+}
+
 // The parts as an object, or null for what is no URL. Frees the URL.
 static JSValue PartsOf(JSContext* context, ada_url url) {
   if (!ada_is_valid(url)) {
@@ -49,12 +56,8 @@ static JSValue PartsOf(JSContext* context, ada_url url) {
     return JS_NULL;
   }
   JSValue object = JS_NewObject(context);
-  ada_owned_string origin = ada_get_origin(url);
-  int failed = JS_SetPropertyStr(
-      context, object, "origin",
-      JS_NewStringLen(context, origin.length ? origin.data : "",
-                      origin.length));
-  ada_free_owned_string(origin);
+  int failed = JS_SetPropertyStr(context, object, "origin",
+                                 OwnedTextOf(context, ada_get_origin(url)));
   for (int i = 0; i < kParts && failed >= 0; ++i)
     failed = JS_SetPropertyStr(context, object, parts[i].name,
                                TextOf(context, parts[i].get(url)));
@@ -181,12 +184,8 @@ static JSValue ParametersText(JSContext* context, JSValueConst self, int argc,
     JS_FreeValue(context, value);
   }
   JSValue text = JS_EXCEPTION;
-  if (whole) {
-    ada_owned_string owned = ada_search_params_to_string(params);
-    text =
-        JS_NewStringLen(context, owned.length ? owned.data : "", owned.length);
-    ada_free_owned_string(owned);
-  }
+  if (whole)
+    text = OwnedTextOf(context, ada_search_params_to_string(params));
   ada_free_search_params(params);
   return text;
 }

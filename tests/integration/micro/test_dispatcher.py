@@ -271,7 +271,31 @@ async def test_stopped_worker_does_not_keep_its_queue(
     os.kill(worker.pid, signal.SIGSTOP)
     async with asyncio.timeout(30):
         assert (await dispatcher.invoke(sample("timestamp"), {}, timeout_s=0.2)).ok
-    assert worker.deaths["killed by SIGKILL"] == 1
+    assert worker.deaths["no answer in time"] == 1
+
+
+DEAF = """#!/usr/bin/python3
+import mmap, os, sys, time
+mmap.mmap(int(sys.argv[2]), 0)[24] = 1
+os.close(2)
+time.sleep(100)
+"""
+"""Says that it serves, and does not."""
+
+
+async def test_deaf_workers_are_given_up(
+    toolchain: Toolchain, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.micro.worker.GRACE_S", 0.05)
+    monkeypatch.setattr("orchestrator.micro.worker.SHORT_LIFE_S", 0.0)
+    deaf = tmp_path / "worker"
+    deaf.write_text(DEAF)
+    deaf.chmod(0o755)
+    toolchain = replace(toolchain, worker=deaf)
+    async with MicroDispatcher(MicroSettings(usual_cores()), toolchain) as dispatcher:
+        with pytest.raises(MicroError, match="again and again: no answer in time"):
+            async with asyncio.timeout(50):
+                await dispatcher.invoke(sample("timestamp"), {}, timeout_s=0.05)
 
 
 async def test_callers_are_told_when_it_ends(toolchain: Toolchain) -> None:

@@ -22,8 +22,11 @@ def test_usual_cores_can_be_used() -> None:
         ({"cores": (4095,)}, "4095"),
         ({"mechanism": "hope"}, "'hope'"),
         ({"quantum_us": -1}, "quantum"),
+        ({"quantum_us": 0.5}, "quantum"),
+        ({"spin_us": 10**10}, "10000000000 us"),
         ({"arena_mib": 0}, "0 MiB"),
         ({"stack_kib": 1}, "1 KiB"),
+        ({"stack_kib": 1 << 21}, "2097152 KiB"),
         ({"timeout_s": 0}, "timeout"),
     ],
 )

@@ -107,6 +107,21 @@ async def test_background_work_waits_for_a_gap() -> None:
         await until(lambda: pool.ready == 1)
 
 
+@pytest.mark.parametrize(("size", "optional", "made"), [(2, False, 1), (1, False, 2), (1, True, 1)])
+async def test_only_what_is_missed_is_made_without_patience(
+    size: int, optional: bool, made: int
+) -> None:
+    workshop, traffic = Workshop(), Traffic()
+    async with Pool(workshop.make, size, traffic, 3600.0, optional) as pool:
+        with traffic.request():
+            await pool.fill(1)
+        # In a hurry none waited for a pause; now there was a request just now.
+        before = workshop.attempts
+        await pool.take() if size == 1 else pool.want()
+        await asyncio.sleep(0.02)
+        assert workshop.attempts - before == made - 1
+
+
 async def test_a_gap_lasts_as_long_as_was_asked() -> None:
     traffic = Traffic()
     with traffic.request():
