@@ -26,7 +26,8 @@ INDEX_RECORD_SIZE: Final = 16
 MAX_MANIFEST_SIZE: Final = 1 << 20
 MAX_PAGES: Final = 1 << 52
 MAX_STORED_PAGES: Final = 0xFFFFFFFF
-MAX_STATE_SIZE: Final = 1 << 32
+MAX_STATE_SIZE: Final = 1 << 26
+"""A machine's takes 48 kB, a unikernel context's 4 MiB at most; and a bomb must not take more."""
 MAX_ENTRIES: Final = 256
 MAX_TEXT: Final = 1024
 
@@ -335,6 +336,10 @@ def _check_sizes(manifest: Manifest) -> None:
     for name, size in expected.items():
         if manifest.checksums[name].size != size:
             raise FieldError(f"checksums.{name}.size must be {size} by the counts")
+    # What deflate cannot make shorter grows by less than an eighth.
+    size = manifest.state_size
+    if manifest.checksums[STATE_NAME].size > size + size // 8 + 64:
+        raise FieldError(f"checksums.{STATE_NAME}.size is too much for a state of {size} bytes")
     if manifest.page_count > manifest.blocks[-1].end_page:
         raise FieldError("page_count must not exceed the pages of the blocks")
     if manifest.stored_pages > manifest.page_count:

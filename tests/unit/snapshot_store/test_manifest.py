@@ -118,6 +118,27 @@ def test_other_spelling_of_the_same_json_is_refused() -> None:
         parse(spaced, MANIFEST.id)
 
 
+@pytest.mark.parametrize(
+    ("size", "packed", "reason"),
+    [
+        (0, 0, ""),
+        (1 << 26, (9 << 23) + 64, ""),
+        (5, 70, "too much for a state of 5 bytes"),
+        (1 << 26, 1 << 40, "too much for a state"),
+        ((1 << 26) + 1, 5, "state_size must be"),
+    ],
+)
+def test_a_state_takes_no_more_memory_than_states_do(size: int, packed: int, reason: str) -> None:
+    sums = dict(MANIFEST.checksums)
+    sums["state.bin"] = replace(sums["state.bin"], size=packed)
+    document = to_document(replace(MANIFEST, state_size=size, checksums=sums))
+    if not reason:
+        assert from_document(document).state_size == size
+        return
+    with pytest.raises(FieldError, match=reason):
+        from_document(document)
+
+
 def test_manifest_of_another_snapshot_is_refused() -> None:
     with pytest.raises(CorruptSnapshotError, match="its id"):
         parse(encode(MANIFEST), "f" * 16)
