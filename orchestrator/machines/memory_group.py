@@ -47,8 +47,7 @@ class MemoryGroup:
     def __init__(self, place: Place, limit: int) -> None:
         assert place.folder is not None
         self._version = place.version
-        self.folder = place.folder / f"{PREFIX}{os.getpid()}-{next(_numbers)}"
-        self.folder.mkdir()
+        self.folder = _made_folder(place.folder)
         try:
             bound = "memory.limit_in_bytes" if self._version == 1 else "memory.max"
             (self.folder / bound).write_text(str(limit))
@@ -80,6 +79,15 @@ class MemoryGroup:
         os.close(self._processes)
         with contextlib.suppress(OSError):  # the next process to look takes what stays
             self.folder.rmdir()
+
+
+def _made_folder(parent: pathlib.Path) -> pathlib.Path:
+    """Make a group under a name that is free: in containers, ids of processes come back."""
+    while True:
+        folder = parent / f"{PREFIX}{os.getpid()}-{next(_numbers)}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder
 
 
 @functools.cache
@@ -140,9 +148,13 @@ def _mounted(mounts: str) -> tuple[pathlib.Path | None, pathlib.Path | None]:
 
 
 def _sweep(folder: pathlib.Path) -> None:
-    """Remove groups of orchestrators that were killed; one in use cannot be removed."""
+    """Remove groups of orchestrators that were killed; one in use cannot be removed.
+
+    This process has made none yet: what has its id is of one before it.
+    """
     for group in folder.glob(f"{PREFIX}*-*"):
         owner = group.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdigit() and not pathlib.Path("/proc", owner).exists():
+        mine = owner == str(os.getpid())
+        if owner.isdigit() and (mine or not pathlib.Path("/proc", owner).exists()):
             with contextlib.suppress(OSError):
                 group.rmdir()

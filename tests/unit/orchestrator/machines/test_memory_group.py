@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import pathlib
 
 import pytest
 
+from orchestrator.machines import memory_group
 from orchestrator.machines.memory_group import MemoryGroup, Place, find_place
 
 HYBRID = (
@@ -59,3 +62,20 @@ def test_a_group_of_version_two_is_bounded_without_swap(tmp_path: pathlib.Path) 
     [made] = tmp_path.iterdir()
     assert (made / "memory.max").read_text() == str(1 << 20)
     assert (made / "memory.swap.max").read_text() == "0"
+
+
+def test_groups_left_by_a_process_of_the_same_id_are_in_nobodys_way(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_group, "_numbers", itertools.count(1))
+    kept, left, dead = (tmp_path / f"seuss-{id}-1" for id in (os.getppid(), os.getpid(), 1 << 30))
+    for folder in (kept, left, dead):
+        folder.mkdir()
+    (left / "in_use").touch()
+    with pytest.raises(FileNotFoundError):
+        MemoryGroup(Place(tmp_path, 1), 1 << 20)  # this folder is not the kernel's
+    assert (tmp_path / f"seuss-{os.getpid()}-2" / "memory.limit_in_bytes").exists()
+    (left / "in_use").unlink()
+    monkeypatch.setattr(memory_group, "find_place", lambda *_: Place(tmp_path, 1))
+    assert memory_group.place.__wrapped__().folder is None
+    assert kept.exists() and not left.exists() and not dead.exists()
