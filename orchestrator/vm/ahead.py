@@ -90,12 +90,12 @@ class Ahead:
             with contextlib.suppress(PoolClosedError):  # its place had to go for another meanwhile
                 await pool.fill()
 
-    async def close(self) -> None:
-        """End every machine."""
+    def close(self) -> None:
+        """Have every machine ended, and make none from now on."""
         self._count = 0
         while self._pools:
             _, pool = self._pools.popitem()
-            await pool.close()
+            self._retire(pool)
 
 
 async def make_restored(

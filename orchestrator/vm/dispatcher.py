@@ -83,7 +83,7 @@ class VmDispatcher:
     ) -> None:
         try:
             await self._calls.end()
-            await self._ahead.close()
+            self._ahead.close()
             await self.flush()
         finally:
             await self._node.__aexit__(kind, error, trace)

@@ -55,7 +55,7 @@ def site() -> Site:
 async def ahead(site: Site) -> AsyncIterator[Ahead]:
     kept = Ahead(2, Traffic(), site.retire)
     yield kept
-    await kept.close()
+    kept.close()
     await asyncio.gather(*site.tasks)
     assert site.standing() == []
 
@@ -98,6 +98,24 @@ async def test_places_that_nobody_comes_back_to_get_none_in_the_end(
     assert await use(ahead, site, "once 49")
     await use(ahead, site, "new")
     assert await use(ahead, site, "new")
+
+
+async def test_filling_passes_over_a_place_that_goes(ahead: Ahead, site: Site) -> None:
+    begun = asyncio.Event()
+
+    async def never() -> ReadyMachine:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    ahead.expect("a", never)
+    filling = asyncio.create_task(ahead.fill())
+    await begun.wait()
+    for place in "bc":
+        ahead.expect(place, site.at(place))
+    await filling
+    await ahead.fill()
+    assert site.standing() == ["b", "c"]
 
 
 async def test_none_are_kept_where_none_are_wanted(site: Site) -> None:
