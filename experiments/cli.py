@@ -78,7 +78,7 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
     Functions: NOP, JSON echo, CPU-bound, import-heavy. Paths: booted, cold, warm. NOP also on other
     systems (`make peers` installs what these need). All are interleaved in random order within one
     run, and every answer is checked. Takes its snapshots into a store of its own: --store and
-    --no-ao have no effect here.
+    --ao have no effect here.
 
     \b
     Writes into the folder, and saves the first two after every round:
@@ -215,8 +215,8 @@ def _common_options(command: Callable[..., None]) -> Callable[..., None]:
 def snapshots(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """Size, capture and restore time of base, function and argument snapshots.
 
-    Both isolations, both runtimes, with and without AO. Writes snapshots.json, .csv, .png, .pdf,
-    and snapshots.md with the paper's Table 1 beside. --store, --isolation and --no-ao have no
+    Both isolations, both runtimes, AO in its three steps. Writes snapshots.json, .csv, .png, .pdf,
+    and snapshots.md with the paper's Table 1 beside. --store, --isolation and --ao have no
     effect here.
     """
     folder = _results_folder(out, SNAPSHOTS)
@@ -233,7 +233,7 @@ def sharing(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
     """Pages shared and owned along the lineage, memory by functions, faults by kind.
 
     By the kernel's counters in one node of contexts. Writes sharing.json, .csv, .png, .pdf and
-    sharing.md. --store, --isolation and --no-ao have no effect here.
+    sharing.md. --store, --isolation and --ao have no effect here.
     """
     folder = _results_folder(out, SHARING)
     click.echo(f"results go to {folder}", err=True)

@@ -26,6 +26,7 @@ from experiments import dirty_sets, environment, host_pagemap
 from experiments.dirty_record import BITMAP, BYTES, PAGEMAP, SOFT, WALK, DirtyTracking, Sample
 from experiments.dirty_sets import Frames, to_runs
 from experiments.workloads import WORKLOADS, Workload
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import CaptureError, SettingsError
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
@@ -256,8 +257,8 @@ async def bench(settings: Settings) -> AsyncIterator[Bench]:
     hardware = Hardware(chosen, settings.machine, settings.memory_mib)
     async with UcNode(hardware, settings.image) as node:
         context = await node.boot()
-        if settings.ao:
-            await node.optimise(context)
+        if settings.ao is not Anticipation.NONE:
+            await node.optimise(context, settings.ao)
         for _ in range(REHEARSALS):
             _answer(
                 node.machine,

@@ -24,6 +24,7 @@ from experiments.peers.errors import PeerError
 from experiments.peers.peer import Peer
 from experiments.recording import Cell, DiskCost, Recording, Sample, Size
 from experiments.workloads import ALL, JAVASCRIPT, NOP, WORKLOADS, Workload
+from orchestrator.anticipation import Anticipation
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
 from orchestrator.runtimes import DEFAULT_RUNTIME
@@ -159,7 +160,7 @@ class _Node:
                 Size(
                     level=manifest.level.value,
                     function=names.get(manifest.function) if manifest.function else None,
-                    ao=self.settings.ao,
+                    ao=self.settings.ao is Anticipation.FULL,
                     stored_pages=manifest.stored_pages,
                     stored_bytes=manifest.stored_bytes,
                     isolation=self.settings.isolation,
@@ -186,12 +187,13 @@ async def _nodes(settings: Settings, stores: pathlib.Path) -> AsyncIterator[dict
         nodes: dict[Kind, _Node] = {}
         for ao, runtime in ((True, DEFAULT_RUNTIME), (False, DEFAULT_RUNTIME), (True, "js")):
             store = stores / f"vm-{runtime}-{'ao' if ao else 'no-ao'}"
-            own = replace(settings.for_runtime(runtime), ao=ao, store=store)
+            step = Anticipation.FULL if ao else Anticipation.NONE
+            own = replace(settings.for_runtime(runtime), ao=step, store=store)
             machines = await stack.enter_async_context(VmDispatcher(own))
             nodes["vm", ao, runtime] = _Node(own, machines)
         for runtime in (DEFAULT_RUNTIME, "js"):
             own = settings.for_runtime(runtime)
-            own = replace(own, ao=True, store=stores / f"uc-{runtime}", isolation="uc")
+            own = replace(own, ao=Anticipation.FULL, store=stores / f"uc-{runtime}", isolation="uc")
             own = replace(own, memory_mib=max(settings.memory_mib, DEFAULT_MEMORY_MIB["uc"]))
             contexts = await stack.enter_async_context(UcDispatcher(own))
             nodes["uc", True, runtime] = _Node(own, contexts)
@@ -279,7 +281,7 @@ class _Run:
 
 async def _disk_cost(plan: Plan, root: pathlib.Path, report: Report) -> DiskCost:
     """Capture `DISK_FUNCTIONS` different functions and look at what the store occupies."""
-    settings = replace(plan.settings, ao=True, store=root)
+    settings = replace(plan.settings, ao=Anticipation.FULL, store=root)
     async with VmDispatcher(settings) as orchestrator:
         await orchestrator.ensure_base()
         base_bytes = occupied(root)

@@ -1,7 +1,7 @@
 """The snapshots experiment: size, capture and restore time of each level of the lineage.
 
 Answers SEUSS's Table 1 and AO table: base, function and argument snapshots, in both isolations and
-both runtimes, with and without anticipatory optimisation (AO).
+both runtimes, in the paper's three steps of anticipatory optimisation (AO): none, network, both.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from experiments import environment
 from experiments.measurements import Measurements, Report
 from experiments.own_stores import own_stores
 from experiments.point_function import expected, point_function
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import CaptureError
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation, InvocationError
@@ -44,6 +45,12 @@ QUICK_ROUNDS = 2
 BASE_PART = 3
 """One round in this many also boots and captures a base: that takes seconds."""
 LIMIT_S = 120.0
+STEPS = {
+    Anticipation.FULL: "AO",
+    Anticipation.NETWORK: "network AO",
+    Anticipation.NONE: "no AO",
+}
+"""Labels of the paper's steps of anticipatory optimisation."""
 ISOLATIONS: tuple[Isolation, ...] = ("vm", "uc")
 NOP_OF = {
     "python": b"def main(args):\n    return {}\n",
@@ -64,17 +71,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Kind:
-    """One combination: isolation, runtime, and whether the base is optimised."""
+    """One combination: isolation, runtime, and how far the base is optimised."""
 
     isolation: Isolation
     runtime: str
-    ao: bool
+    ao: Anticipation
 
     @property
     def labels(self) -> dict[str, str]:
         """The combination as labels of its measurements."""
-        ao = "AO" if self.ao else "no AO"
-        return {"isolation": self.isolation, "runtime": self.runtime, "ao": ao}
+        return {"isolation": self.isolation, "runtime": self.runtime, "ao": STEPS[self.ao]}
 
     @property
     def name(self) -> str:
@@ -88,7 +94,7 @@ def kinds() -> list[Kind]:
         Kind(isolation, runtime, ao)
         for isolation in ISOLATIONS
         for runtime in RUNTIMES
-        for ao in (True, False)
+        for ao in STEPS
     ]
 
 
@@ -201,9 +207,10 @@ async def _vm_base(record: Measurements, kind: Kind, settings: Settings, number:
         with _timed(record, "boot", number, labels):
             await instance.synchronise()
             await instance.ready(LIMIT_S)
-        if kind.ao:
+        if kind.ao is not Anticipation.NONE:
             with _timed(record, "optimise", number, labels):
-                await instance.optimise(LIMIT_S)
+                await instance.optimise(LIMIT_S, kind.ao)
+        if kind.ao is Anticipation.FULL:
             for _ in range(REHEARSALS):
                 failure = await instance.load(rehearsal(kind.runtime), LIMIT_S)
                 failure = failure or _failure(await instance.invoke({}, LIMIT_S))
@@ -244,9 +251,10 @@ async def _uc_base(record: Measurements, kind: Kind, node: UcNode, number: int) 
     labels = kind.labels | {"level": "base"}
     with _timed(record, "boot", number, labels):
         context = await node.boot()
-    if kind.ao:
+    if kind.ao is not Anticipation.NONE:
         with _timed(record, "optimise", number, labels):
-            await node.optimise(context)
+            await node.optimise(context, kind.ao)
+    if kind.ao is Anticipation.FULL:
         for _ in range(REHEARSALS):
             loaded = await node.load(context, rehearsal(kind.runtime), LIMIT_S)
             failure = loaded.error or (await node.invoke(context, b"{}", LIMIT_S)).error

@@ -9,7 +9,8 @@ from experiments.markdown import table
 from experiments.measurements import Measurements
 from experiments.measurements_report import closing, notes, spread, title
 from experiments.promises import Check, promises
-from experiments.snapshots import Kind, kinds
+from experiments.snapshots import STEPS, Kind, kinds
+from orchestrator.anticipation import Anticipation
 
 LEVELS = ("base", "function", "argument")
 SIZES = ("stored pages", "stored state")
@@ -27,7 +28,7 @@ def check(record: Measurements) -> list[Check]:
     """Judge the shape: AO makes the function's snapshot smaller, and deltas are small."""
     found = []
     for kind in kinds():
-        if not kind.ao:
+        if kind.ao is not Anticipation.FULL:
             continue
         labels = kind.labels
         delta = record.values("stored pages", level="function", **labels)
@@ -62,9 +63,9 @@ def render(record: Measurements) -> str:
                     "the way there and back, and the guest's own beside it. The function is NOP; "
                     "argument snapshots are of a function that computes 1,000 turns before its "
                     "point. Of a uc capture at a point only the guest's time is known. The base is "
-                    "captured whole, in fewer rounds: it must be booted for it. All AO is one step "
-                    "here: the paper's network step has no counterpart before the image has a "
-                    "network.",
+                    "captured whole, in fewer rounds: it must be booted for it. AO comes in the "
+                    "paper's steps: none; network, which is a first connection, buffers and a name "
+                    "looked up over the context's loopback; and that with the interpreter.",
                 ),
                 "## Promises",
                 promises(check(record)),
@@ -101,7 +102,7 @@ def _papers(record: Measurements) -> str:
     for metric, level, ao in _PAPER:
         figure = papers.find("Table 1", metric)
         for kind in kinds():
-            if kind.ao is not (ao == "AO"):
+            if STEPS[kind.ao] != ao:
                 continue
             ours = record.values("stored pages", level=level, **kind.labels)
             rows.append(_beside(figure, kind, ours))

@@ -6,6 +6,7 @@ import pathlib
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, get_args
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import SettingsError
 from orchestrator.runtimes import DEFAULT_RUNTIME, default_image, find_runtime
 from snapshot_store import default_root
@@ -45,7 +46,7 @@ class Settings:
     cores: int = 1
     """Processors of a machine; a node of contexts uses all, a machine per invocation one."""
     pool_size: int = 2
-    ao: bool = True
+    ao: Anticipation = Anticipation.FULL
     """Anticipatory optimisation before the base snapshot is taken."""
     argument_snapshots: int = 8
     """Snapshots at its snapshot point that are kept of one function, in memory and in the store;

@@ -16,6 +16,7 @@ from experiments.measurements import Measurements
 from experiments.plots import redraw, style
 from experiments.snapshots import Kind, kinds
 from experiments.summary import summarise
+from orchestrator.anticipation import Anticipation
 
 LEVELS = ("base", "function", "argument")
 COLOURS = {
@@ -52,7 +53,7 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, ncols=4, loc="outside lower center")
-    title = "Snapshots by level; hollow: without AO"
+    title = "Snapshots by level; half: network AO; hollow: none"
     return style.finish(figure, folder, snapshots.NAME, title, record.environment)
 
 
@@ -87,8 +88,9 @@ def _points(axes: Axes, record: Measurements, metric: str, kind: Kind, offset: f
         yerr=(below, above),
         fmt=MARKERS[kind.runtime],
         color=colour,
-        markerfacecolor=colour if kind.ao else "white",
-        label=f"{kind.isolation}, {RUNTIME_TITLES[kind.runtime]}{'' if kind.ao else ', no AO'}",
+        markerfacecolor="white" if kind.ao is Anticipation.NONE else colour,
+        fillstyle="bottom" if kind.ao is Anticipation.NETWORK else "full",
+        label=f"{kind.isolation}, {RUNTIME_TITLES[kind.runtime]}, {kind.labels['ao']}",
         capsize=3,
         markersize=6,
     )

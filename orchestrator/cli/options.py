@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import click
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.network import parse_all
 from orchestrator.runtimes import DEFAULT_RUNTIME, RUNTIMES, default_image
 from orchestrator.settings import (
@@ -108,7 +109,15 @@ _SETTINGS = [
         metavar="N",
         help="Keep N snapshots at a function's snapshot point, one for each set of values.",
     ),
-    click.option("--no-ao", is_flag=True, help="Base snapshot without anticipatory optimisation."),
+    click.option(
+        "--ao",
+        type=click.Choice([step.value for step in Anticipation]),
+        default=Settings.ao.value,
+        show_default=True,
+        help="Anticipatory optimisation before the base snapshot: none, of the network alone, or "
+        "of network and interpreter.",
+    ),
+    click.option("--no-ao", is_flag=True, help="The same as --ao none."),
     click.option(
         "--image",
         type=click.Path(dir_okay=False, path_type=pathlib.Path),
@@ -146,6 +155,7 @@ def node_options(command: Command) -> Command:
         cores: int,
         pool: int,
         argument_snapshots: int,
+        ao: str,
         no_ao: bool,
         image: pathlib.Path | None,
         runtime: str | None,
@@ -163,7 +173,7 @@ def node_options(command: Command) -> Command:
             cores=cores,
             pool_size=pool,
             argument_snapshots=argument_snapshots,
-            ao=not no_ao,
+            ao=Anticipation.NONE if no_ao else Anticipation(ao),
             runtime=runtime or DEFAULT_RUNTIME,
         )
         return command(settings=settings, **others)

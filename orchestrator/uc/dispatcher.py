@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.answers import encode_arguments
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import PoolClosedError
 from orchestrator.function import Function
 from orchestrator.image import PROBE_NAME, check_mark, image_digest, image_mark
@@ -21,6 +22,7 @@ from orchestrator.network import Resolver, check_card
 from orchestrator.paths import Path
 from orchestrator.points import no_point
 from orchestrator.runtime_folder import runtime_folder
+from orchestrator.runtimes import find_runtime
 from orchestrator.settings import Settings, checked_timeout
 from orchestrator.uc.life import Life
 from orchestrator.uc.multiplexer import Reply
@@ -60,6 +62,7 @@ class UcDispatcher:
 
     async def __aenter__(self) -> Self:
         settings = self.settings
+        settings.ao.check(find_runtime(settings.runtime))
         self._mark = image_mark(settings.image)
         image = await asyncio.to_thread(image_digest, settings.image)
         chosen = await accelerator.choose(
@@ -74,6 +77,7 @@ class UcDispatcher:
             network=settings.network,
         )
         facts = context_facts(self.hardware.facts(await accelerator.qemu_version()))
+        facts |= settings.ao.facts()
         check_memory(self.hardware)
         # Not in a thread: a cancellation would leave a store behind that nobody closes.
         self._store = SnapshotStore(settings.store)
@@ -83,7 +87,12 @@ class UcDispatcher:
             self._store.close()
             raise
         self._stored = StoredContexts(
-            self._store, image, settings.runtime, facts, settings.ao, self._region
+            self._store,
+            image,
+            settings.runtime,
+            facts,
+            settings.ao is not Anticipation.NONE,
+            self._region,
         )
         return self
 

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import Self
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import CaptureError, RegionFullError
 from orchestrator.function import Function
 from orchestrator.image import BOOT_DEADLINE_S, check_runtime
@@ -81,7 +82,7 @@ class Life:
         life = cls(node, stored, settings)
         if not await life._restore_base():
             await life._take_base()
-        if settings.ao:
+        if settings.ao is Anticipation.FULL:
             await life._rehearse_paths()
         return life
 
@@ -105,8 +106,9 @@ class Life:
         node = self.node
         context = await node.boot()
         check_runtime(self._settings.image, self._settings.runtime, node.ready)
-        if self._settings.ao:
-            await node.optimise(context)
+        if self._settings.ao is not Anticipation.NONE:
+            await node.optimise(context, self._settings.ao)
+        if self._settings.ao is Anticipation.FULL:
             for _ in range(REHEARSALS):
                 await self._rehearse(context)
                 await node.unload(context)

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.answers import GRACE_S
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import MachineError
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
@@ -178,12 +179,13 @@ class UcNode:
             self._in_background(self._end_booted(booting))
             raise
 
-    async def optimise(self, context: int) -> None:
-        """Have a UC do anticipatory optimisation. Raises MachineError."""
+    async def optimise(self, context: int, step: Anticipation = Anticipation.FULL) -> None:
+        """Have a UC do anticipatory optimisation up to `step`. Raises MachineError."""
         self._expect(
             "optimise a context",
             await self._mux.begin(
                 *(MessageType.OPTIMISE, MessageType.DONE),
+                payload=step.request,
                 context=context,
                 deadline_s=BOOT_DEADLINE_S,
             ),

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.answers import encode_arguments
+from orchestrator.anticipation import Anticipation
 from orchestrator.calls import Calls
 from orchestrator.errors import SettingsError
 from orchestrator.function import Function
@@ -319,7 +320,8 @@ class VmDispatcher:
 
     def _expect(self, call: _Call, tail: Tail, named: Named) -> None:
         """Have the next call with the same named values find a machine at its point."""
-        rehearses = self._node.settings.ao and find_runtime(call.function.runtime).rehearses
+        optimised = self._node.settings.ao is Anticipation.FULL
+        rehearses = optimised and find_runtime(call.function.runtime).rehearses
         make = functools.partial(
             make_restored, call.base.origin, self._node.hardware, tail, rehearses
         )

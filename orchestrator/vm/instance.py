@@ -24,6 +24,7 @@ from orchestrator.answers import (
     log_line,
     told_error,
 )
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import ProtocolError
 from orchestrator.function import Function
 from orchestrator.invocation import InvocationError
@@ -92,9 +93,11 @@ class Instance:
             raise self._link.error(f"The guest did not become ready: {outcome.message}")
         return outcome.content
 
-    async def optimise(self, deadline_s: float) -> None:
-        """Have the runner do anticipatory optimisation. Raises MachineError."""
-        outcome = await self._request(MessageType.OPTIMISE, b"{}", MessageType.DONE, 0, deadline_s)
+    async def optimise(self, deadline_s: float, step: Anticipation = Anticipation.FULL) -> None:
+        """Have the runner do anticipatory optimisation up to `step`. Raises MachineError."""
+        outcome = await self._request(
+            MessageType.OPTIMISE, step.request, MessageType.DONE, 0, deadline_s
+        )
         if isinstance(outcome, InvocationError):
             raise self._link.error(f"The guest could not be optimised: {outcome.message}")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import CaptureError
 from orchestrator.function import Function
 from orchestrator.image import (
@@ -29,6 +30,7 @@ from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.machine import Machine
 from orchestrator.points import Named
 from orchestrator.rehearsal import REHEARSALS, rehearsal
+from orchestrator.runtimes import find_runtime
 from orchestrator.settings import Settings
 from orchestrator.traffic import Traffic
 from orchestrator.vm.capture import Captured, capture_full
@@ -104,6 +106,7 @@ class VmNode:
 
     async def __aenter__(self) -> Self:
         settings = self.settings
+        settings.ao.check(find_runtime(settings.runtime))
         self._mark = image_mark(settings.image)
         self.image = await asyncio.to_thread(image_digest, settings.image)
         chosen = await accelerator.choose(
@@ -115,7 +118,8 @@ class VmNode:
             backend=settings.machine_backend,
             network=settings.network,
         )
-        self._facts = self.hardware.facts(await accelerator.qemu_version())
+        facts = self.hardware.facts(await accelerator.qemu_version())
+        self._facts = facts | settings.ao.facts()
         # Not in a thread: a cancellation would leave a store behind that nobody closes.
         self.store = SnapshotStore(settings.store)
         return self
@@ -208,7 +212,7 @@ class VmNode:
             level=Level.BASE,
             image=self.image,
             runtime=self.settings.runtime,
-            ao=self.settings.ao,
+            ao=self.settings.ao is not Anticipation.NONE,
             facts=self._facts,
         )
         for found in await asyncio.to_thread(search):
@@ -228,8 +232,9 @@ class VmNode:
             await instance.synchronise()
             ready = await instance.ready(BOOT_DEADLINE_S)
             check_runtime(self.settings.image, self.settings.runtime, ready)
-            if self.settings.ao:
-                await instance.optimise(OPTIMISE_DEADLINE_S)
+            if self.settings.ao is not Anticipation.NONE:
+                await instance.optimise(OPTIMISE_DEADLINE_S, self.settings.ao)
+            if self.settings.ao is Anticipation.FULL:
                 for _ in range(REHEARSALS):
                     await _rehearse(instance, rehearsal(self.settings.runtime))
             captured = await capture_full(machine)
@@ -249,7 +254,7 @@ class VmNode:
         size = self.settings.pool_size
         # Without AO, what a first request costs is to be seen, not paid ahead.
         warm_up = None
-        if self.settings.ao:
+        if self.settings.ao is Anticipation.FULL:
             warm_up = functools.partial(_warm_up, rehearsal(self.settings.runtime))
         return Base(
             snapshot,
@@ -285,7 +290,7 @@ class VmNode:
             function=function,
             key=key,
             label=label,
-            ao=self.settings.ao,
+            ao=self.settings.ao is not Anticipation.NONE,
             facts=self._facts,
         )
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
 from orchestrator.settings import Settings
@@ -164,7 +165,7 @@ def real_image(store: pathlib.Path) -> Settings:
         accelerator="tcg",
         memory_mib=256,
         pool_size=0,
-        ao=False,
+        ao=Anticipation.NONE,
         timeout_s=20.0,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orchestrator.answers import OUTPUT_LIMIT
+from orchestrator.anticipation import Anticipation
 from orchestrator.function import Function
 from orchestrator.settings import Settings
 from orchestrator.vm import instance
@@ -32,7 +33,7 @@ async def dispatcher(
             accelerator="tcg",
             memory_mib=64,
             pool_size=0,
-            ao=False,
+            ao=Anticipation.NONE,
         )
     ) as running:
         yield running

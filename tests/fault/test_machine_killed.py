@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
@@ -85,14 +86,14 @@ async def test_killed_at_every_step_of_taking_the_base(
 
     async def act(killer: Killer) -> Invocation:
         # A store for each: a base is taken once.
-        own = replace(settings, store=store / str(len(told)), ao=False)
+        own = replace(settings, store=store / str(len(told)), ao=Anticipation.NONE)
         async with VmDispatcher(own) as dispatcher:
             await dispatcher.ensure_base()
             killer.stop()
             return await dispatcher.invoke(HELLO, {})
 
     async def inspect(outcome: Outcome, struck: bool) -> None:
-        own = replace(settings, store=store / str(len(told)), ao=False)
+        own = replace(settings, store=store / str(len(told)), ao=Anticipation.NONE)
         told.append(str(outcome))
         if struck:
             check_told(outcome)

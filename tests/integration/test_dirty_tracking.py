@@ -8,6 +8,7 @@ from experiments import dirty_sets
 from experiments.dirty_record import BITMAP, BYTES, PAGEMAP, WALK
 from experiments.dirty_tracking import bench
 from experiments.workloads import NOP
+from orchestrator.anticipation import Anticipation
 from orchestrator.settings import Settings
 from tests.integration.conftest import BUILD
 from tests.integration.guests import holdings
@@ -16,7 +17,7 @@ from tests.integration.guests import holdings
 async def test_walk_covers_the_byte_difference(tmp_path: pathlib.Path) -> None:
     before = holdings()
     settings = Settings(
-        image=BUILD / "ebbrt-python.elf", store=tmp_path, accelerator="tcg", ao=False
+        image=BUILD / "ebbrt-python.elf", store=tmp_path, accelerator="tcg", ao=Anticipation.NONE
     )
     async with bench(settings) as ready:
         sample = await ready.measure(NOP, 0)

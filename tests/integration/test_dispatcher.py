@@ -16,6 +16,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator import answers
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import ImageError, MachineError, SettingsError
 from orchestrator.function import Function
 from orchestrator.machines import console
@@ -96,14 +97,26 @@ async def test_snapshots_outlive_the_orchestrator(settings: Settings) -> None:
     assert warm.snapshot is not None and cold.snapshot in (None, warm.snapshot)
 
 
-async def test_without_ao_has_a_base_of_its_own(settings: Settings) -> None:
+async def test_each_step_of_ao_has_a_base_of_its_own(settings: Settings) -> None:
     async with VmDispatcher(settings) as optimised:
         await optimised.ensure_base()
-    async with VmDispatcher(replace(settings, ao=False)) as plain:
-        base = await plain.ensure_base()
-        cold = await plain.invoke(HELLO, {})
-    assert not base.manifest.ao
-    assert cold.result is not None and cold.result["loads"] == 1
+    bases = set()
+    for step in (Anticipation.NETWORK, Anticipation.NONE):
+        async with VmDispatcher(replace(settings, ao=step)) as plain:
+            base = await plain.ensure_base()
+            cold = await plain.invoke(HELLO, {})
+        assert base.manifest.ao is (step is Anticipation.NETWORK)
+        assert base.manifest.facts["ao"] == step
+        assert cold.result is not None and cold.result["loads"] == 1
+        bases.add(base.id)
+    assert len(bases) == 2
+
+
+async def test_a_runtime_that_cannot_do_a_step_says_so(settings: Settings) -> None:
+    chosen = replace(settings.for_runtime("js"), ao=Anticipation.NETWORK)
+    with pytest.raises(SettingsError, match="cannot exercise the network alone"):
+        async with VmDispatcher(chosen):
+            pass
 
 
 async def test_phases_tell_what_the_pool_did_ahead(orchestrator: VmDispatcher) -> None:

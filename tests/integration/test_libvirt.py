@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import MachineError, SettingsError
 from orchestrator.function import Function
 from orchestrator.machines.backend import machine_type
@@ -186,7 +187,7 @@ async def test_functions_are_answered_cold_and_warm(
         accelerator="tcg",
         machine_backend="libvirt",
         pool_size=1,
-        ao=False,
+        ao=Anticipation.NONE,
     )
     async with VmDispatcher(settings) as dispatcher:
         paths = []

@@ -119,6 +119,14 @@ def test_threads_executors_and_queues(runner: NativeRunner) -> None:
     assert runner.result_of(code) == expected
 
 
+def test_the_network_can_be_exercised_alone(runner: NativeRunner) -> None:
+    assert runner.request(MessageType.OPTIMISE, b'{"only": "network"}').type is MessageType.DONE
+    names = "('socket', 'zoneinfo')"
+    code = f"import sys\ndef main(args): return {{n: n in sys.modules for n in {names}}}"
+    assert runner.result_of(code) == {"socket": True, "zoneinfo": False}
+    assert runner.end() == ("", "")
+
+
 def test_optimise_imports_and_leaves_the_runner_as_it_was(runner: NativeRunner) -> None:
     assert runner.request(MessageType.OPTIMISE, b'{"modules": ["csv"]}').type is MessageType.DONE
     code = "import sys\ndef main(args): return {'csv': 'csv' in sys.modules}"

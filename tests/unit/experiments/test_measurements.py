@@ -19,6 +19,7 @@ from experiments.experiment import ARGUMENTS, SHARING, SNAPSHOTS, Experiment
 from experiments.measurements import Measurements
 from experiments.point_function import expected
 from experiments.promises import Check
+from orchestrator.anticipation import Anticipation
 
 ENVIRONMENT = {"accelerator": "tcg", "started": 1.7e9}
 MADE = {"base": 40.0, "function": 0.5, "argument": 0.1}
@@ -30,7 +31,7 @@ def made_snapshots() -> Measurements:
     for kind in snapshots.kinds():
         for level, size in MADE.items():
             labels = kind.labels | {"level": level}
-            size *= 1 if kind.ao or level == "base" else 2
+            size *= 1 if kind.ao is not Anticipation.NONE or level == "base" else 2
             record.add("stored pages", "MB", size, 0, **labels)
             for number in range(2):
                 record.add("capture", "ms", size + number, number, **labels)

@@ -14,9 +14,15 @@ from orchestrator.cli import main
 def test_result_goes_to_stdout_and_the_rest_to_stderr(runner: CliRunner, hello: str) -> None:
     done = runner.invoke(main, ["invoke", hello, "--arg", '{"n": 1}'])
     assert done.exit_code == 0
-    assert json.loads(done.stdout) == {"args": {"n": 1}, "ao": True}
+    assert json.loads(done.stdout) == {"args": {"n": 1}, "ao": "full"}
     assert "printed\n" in done.stderr
     assert "warm in 3.2 ms (spawn 0.0, restore 2.0, run 1.2) on tcg" in done.stderr
+
+
+def test_ao_stops_at_the_step_that_is_asked_for(runner: CliRunner, hello: str) -> None:
+    done = runner.invoke(main, ["invoke", hello, "--ao", "network"])
+    assert json.loads(done.stdout)["ao"] == "network"
+    assert runner.invoke(main, ["invoke", hello, "--ao", "some"]).exit_code == 2
 
 
 def test_json_gives_one_object_a_line(runner: CliRunner, hello: str) -> None:
@@ -26,7 +32,7 @@ def test_json_gives_one_object_a_line(runner: CliRunner, hello: str) -> None:
     assert done.exit_code == 0
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["path"] for answer in answers] == ["cold"] * 3
-    assert answers[0]["result"] == {"args": {}, "ao": False}
+    assert answers[0]["result"] == {"args": {}, "ao": "none"}
     assert answers[0]["phases"]["restore"] == 2.0
     assert done.stderr == ""
 
