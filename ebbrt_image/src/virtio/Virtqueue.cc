@@ -7,6 +7,8 @@ namespace {
 
 constexpr uint16_t kDeviceWrites = 2;
 constexpr uint16_t kNoInterrupt = 1;
+// How many more buffers a device may have used than is read here.
+constexpr unsigned kUnseen = 4;
 
 }  // namespace
 
@@ -53,10 +55,12 @@ std::optional<ebbrt::Virtqueue::Used> ebbrt::Virtqueue::Take() {
 }
 
 bool ebbrt::Virtqueue::RanDry(unsigned offered) const {
-  // The device says what it used before it looks for more.
+  // The device says what it used before it looks for more. QEMU emulates one
+  // processor without its fences (TCG), so what is read may be a little older
+  // than what was offered; a notification that is left out is missed for ever.
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   auto used = __atomic_load_n(&layout_->used.index, __ATOMIC_ACQUIRE);
-  return static_cast<uint16_t>(next_available_ - used) <= offered;
+  return static_cast<uint16_t>(next_available_ - used) <= offered + kUnseen;
 }
 
 void ebbrt::Virtqueue::SetInterrupts(bool on) {
