@@ -79,7 +79,7 @@ def main(args):
         return {"trusted": len(everyone.get_ca_certs()), "reason": error.reason.verify_message}
 """
 GREET = b"""
-import socket, ssl
+import seuss, socket, ssl
 
 CONTEXT = ssl.create_default_context()
 
@@ -93,6 +93,8 @@ def greeting():
 BEFORE = greeting()
 
 def main(args):
+    greeting()
+    args = seuss.snapshot_point("host")
     with socket.create_connection((args["host"], args["port"]), timeout=20) as made:
         made.sendall(greeting())
         made.recv(1)
@@ -217,9 +219,10 @@ async def test_functions_trust_whom_this_machine_trusts(tmp_path: pathlib.Path) 
         assert answer.result == {"trusted": len(trusted), "reason": reason}, answer
 
 
+@pytest.mark.parametrize("path", [Path.WARM, Path.RESUMED])
 @pytest.mark.parametrize("isolation", ["vm", "uc"])
 async def test_clones_greet_with_randomness_of_their_own(
-    tmp_path: pathlib.Path, isolation: Isolation
+    tmp_path: pathlib.Path, isolation: Isolation, path: Path
 ) -> None:
     greetings = []
 
@@ -233,7 +236,7 @@ async def test_clones_greet_with_randomness_of_their_own(
     function = may_reach(GREET, f"{HOST}:{port}")
     async with listening, running(settings(tmp_path, isolation)) as dispatcher:
         for _ in range(5):
-            answer = await dispatcher.invoke(function, {"host": HOST, "port": port}, Path.WARM)
+            answer = await dispatcher.invoke(function, {"host": HOST, "port": port}, path)
             assert answer.ok, answer
     randoms = {greeting[6:38] for greeting in greetings}
     shares = {greeting.partition(X25519_SHARE)[2][:32] for greeting in greetings}

@@ -42,6 +42,17 @@ def test_unseeded_generators_are_renewed(module: ModuleType) -> None:
     assert after[2] is None
 
 
+def test_openssl_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[None] = []
+    monkeypatch.setattr("_seuss_openssl.restored", lambda: told.append(None))
+    renewal.renew(sync())
+    renewal.renew(sync())
+    assert len(told) == 2
+    with pytest.raises(Failure):
+        renewal.renew(b"")
+    assert len(told) == 2
+
+
 def test_the_modules_own_generator_is_renewed(module: ModuleType) -> None:
     before = module.getstate()
     renewal.renew(sync())

@@ -1,10 +1,11 @@
 """Make a restored clone unlike its siblings: renew the random state that Python keeps to itself.
 
 The kernel renews its own generator, so `os.urandom`, `secrets`, `uuid4` and `SystemRandom` differ
-by themselves. Renewed here: every `random.Random` that was seeded without a value, the module's own
-generator among them, and the node and clock state of `uuid`. A generator seeded with a value, or
-set by `setstate`, keeps the sequence that was asked for. The hash seed of `str` and `bytes` cannot
-change once the interpreter runs: clones of one snapshot order their sets alike.
+by themselves. Renewed here: OpenSSL's generators, every `random.Random` that was seeded without a
+value, the module's own generator among them, and the node and clock state of `uuid`. A generator
+seeded with a value, or set by `setstate`, keeps the sequence that was asked for. The hash seed of
+`str` and `bytes` cannot change once the interpreter runs: clones of one snapshot order their sets
+alike.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from _struct import Struct
 from _weakref import ref
 
+import _seuss_openssl
 import seuss
 from seuss_runner.failures import BAD_REQUEST, EXCEPTION, Failure, failure_of
 
@@ -61,6 +63,7 @@ def renew(payload: bytes) -> None:
     if len(payload) != _SYNC.size:
         raise Failure(BAD_REQUEST, f"a SYNC payload has {_SYNC.size} bytes, not {len(payload)}")
     seuss._generation = _SYNC.unpack(payload)[1]
+    _seuss_openssl.restored()
     for key, reference in list(_unseeded.items()):
         generator = reference()
         if generator is None:

@@ -6,7 +6,6 @@ import gc
 import sys
 from posix import uname
 
-import _seuss_openssl
 from _seuss_channel import Channel, ProtocolError
 from seuss_runner import failures
 from seuss_runner.failures import Failure
@@ -55,7 +54,6 @@ class Runner:
             if kind in (INVOKE, BEGIN):
                 self._invoke(kind, payload)
             elif kind == SYNC:
-                _seuss_openssl.restored()
                 renew(payload)
             elif kind == LOAD:
                 self._channel.send(LOADED, request, self._load(payload))
