@@ -272,6 +272,34 @@ def main(args):
 """
 
 
+WATCHES = """\
+import seuss, sys, threading, time
+
+seen = set()
+
+def watch(frame, event, arg):
+    seen.add(frame.f_code.co_filename.rpartition("/")[2])
+
+def look(main):
+    while not seen:
+        frame = sys._current_frames()[main]
+        while frame is not None:
+            if "rehearsing" in frame.f_code.co_filename:
+                watch(frame, None, None)
+            frame = frame.f_back
+
+def main(args):
+    if args["way"] == "thread":
+        threading.Thread(target=look, args=[threading.get_ident()], daemon=True).start()
+    else:
+        getattr(sys, "set" + args["way"])(watch)
+    args = seuss.snapshot_point("way")
+    sys.setprofile(None)
+    sys.settrace(None)
+    return {"seen": any("rehearsing" in name for name in seen)}
+"""
+
+
 def test_a_rehearsal_at_the_point_leaves_no_trace(runner: NativeRunner) -> None:
     assert runner.request(MessageType.OPTIMISE, b"{}").type is MessageType.DONE
     for rehearsals in (0, 1, 3):
@@ -282,6 +310,17 @@ def test_a_rehearsal_at_the_point_leaves_no_trace(runner: NativeRunner) -> None:
             assert (answer.type, answer.payload) == (MessageType.DONE, b"{}")
         told = rest(runner, {"query": 1, "model": None}).json()
         assert told == {"same": True, "all": {"query": 1, "model": "a"}}
+
+
+@pytest.mark.parametrize("way", ["thread", "profile", "trace"])
+def test_no_rehearsal_where_the_functions_code_would_run_meanwhile(
+    runner: NativeRunner, way: str
+) -> None:
+    assert runner.request(MessageType.OPTIMISE, b"{}").type is MessageType.DONE
+    runner.load(WATCHES)
+    assert begin(runner, ["way"], {"way": way}).type is MessageType.POINT
+    assert runner.request(MessageType.OPTIMISE, b"{}").type is MessageType.DONE
+    assert rest(runner, {"way": None}).json() == {"seen": False}
 
 
 def test_without_optimisation_there_is_nothing_to_rehearse(runner: NativeRunner) -> None:

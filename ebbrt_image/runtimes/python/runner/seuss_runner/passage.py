@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from _thread import _count as thread_count
 from _thread import allocate_lock
 
 import seuss
@@ -97,9 +98,14 @@ class Passage:
 
 
 def rehearse() -> None:
-    """Rehearse what functions do, if the interpreter was given it before it got a function."""
+    """Rehearse what functions do, if the interpreter was given it before it got a function.
+
+    Not where code of the function's would run meanwhile, before SYNC: in threads of its own, which
+    would draw what its siblings draw, or in what watches the interpreter.
+    """
     rehearsing = sys.modules.get("seuss_runner.rehearsing")
-    if rehearsing is not None:
+    watched = sys.gettrace() or sys.getprofile()
+    if rehearsing is not None and not watched and thread_count() == 0:
         rehearsing.rehearse()
 
 
