@@ -19,6 +19,12 @@ from typing import Final
 MOUNTS: Final = pathlib.Path("/proc/self/mounts")
 MEMBERSHIP: Final = pathlib.Path("/proc/self/cgroup")
 PREFIX: Final = "seuss-"
+BOUNDS: Final = {
+    1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", None),
+    2: ("memory.max", "memory.swap.max", 0),
+}
+"""By version: the bound on memory, that on swap, and what that is for none (None: the limit, since
+version 1 counts both together)."""
 _PROCESSES: Final = "cgroup.procs"
 
 _numbers = itertools.count(1)
@@ -49,11 +55,10 @@ class MemoryGroup:
         self._version = place.version
         self.folder = _made_folder(place.folder)
         try:
-            bound = "memory.limit_in_bytes" if self._version == 1 else "memory.max"
+            bound, swap, none = BOUNDS[self._version]
             (self.folder / bound).write_text(str(limit))
-            if self._version == 2:
-                with contextlib.suppress(OSError):  # without swap there is no such file
-                    (self.folder / "memory.swap.max").write_text("0")
+            with contextlib.suppress(OSError):  # without swap there is no such file
+                (self.folder / swap).write_text(str(limit if none is None else none))
             self._processes = os.open(self.folder / _PROCESSES, os.O_WRONLY | os.O_CLOEXEC)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -56,12 +56,20 @@ def test_without_control_groups_it_says_so(mounts: str, membership: str) -> None
     assert str(find_place(mounts, membership)).startswith("no limit: no control group for memory")
 
 
-def test_a_group_of_version_two_is_bounded_without_swap(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "bounds"),
+    [
+        (1, {"memory.limit_in_bytes": "1048576", "memory.memsw.limit_in_bytes": "1048576"}),
+        (2, {"memory.max": "1048576", "memory.swap.max": "0"}),
+    ],
+)
+def test_a_group_is_bounded_without_swap(
+    tmp_path: pathlib.Path, version: int, bounds: dict[str, str]
+) -> None:
     with pytest.raises(FileNotFoundError):
-        MemoryGroup(Place(tmp_path, 2), 1 << 20)  # this folder is not the kernel's
+        MemoryGroup(Place(tmp_path, version), 1 << 20)  # this folder is not the kernel's
     [made] = tmp_path.iterdir()
-    assert (made / "memory.max").read_text() == str(1 << 20)
-    assert (made / "memory.swap.max").read_text() == "0"
+    assert {file.name: file.read_text() for file in made.iterdir()} == bounds
 
 
 def test_groups_left_by_a_process_of_the_same_id_are_in_nobodys_way(
