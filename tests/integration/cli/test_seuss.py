@@ -128,7 +128,7 @@ def test_snapshots_are_listed_and_whole(environment: dict[str, str], function: s
 def test_interrupted_call_leaves_nothing(
     environment: dict[str, str], function: str, sent: signal.Signals, status: int
 ) -> None:
-    # The snapshots are there, so that the call is soon inside the function.
+    # The snapshots are there: soon after its machine starts, the call is inside the function.
     seuss(environment, "invoke", function)
     process = subprocess.Popen(
         [SEUSS, "invoke", function, "--arg", '{"spin": 1}'],
@@ -137,7 +137,10 @@ def test_interrupted_call_leaves_nothing(
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2)
+    deadline = time.monotonic() + PATIENCE_S
+    while not qemus(environment) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
     process.send_signal(sent)
     _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == status, errors

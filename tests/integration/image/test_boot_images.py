@@ -44,7 +44,7 @@ REPORTS = {
     "user-read": ["page fault (vector 14, error 1)", "cr2 0000000000400000", "TouchUserMemory+0x"],
     "abort": ["KERNEL ABORT", "the number is 42", "AbortInnermost", "AbortOuter+0x"],
     "frame-pointer": ["invalid opcode", "rbp ffffa00000000000", "BreakFramePointer+0x"],
-    "print": ["page fault", "ebbrt::kprintf(char const*, ...)+0x", "FailWhilePrinting+0x"],
+    "print": ["page fault", "kprintf+0x", "FailWhilePrinting+0x"],
     "free-twice": ["KERNEL ABORT", "freed twice", "PageAllocator::Free"],
 }
 """What the report of each case must name, in this order."""
