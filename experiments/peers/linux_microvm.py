@@ -13,29 +13,21 @@ import itertools
 import os
 import pathlib
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator
 from typing import ClassVar
 
 from qemu.qmp import QMPClient, QMPError
 
-from experiments.peers import linux_kernel, rootfs
+from experiments.peers import linux_guest
 from experiments.peers.errors import PeerError
+from experiments.peers.linux_guest import MEMORY_MIB
 from experiments.peers.linux_process import RunningProcess
 from experiments.peers.meeting import Meeting, arrival
 from experiments.peers.peer import Instance, Peer
 from orchestrator.machines.accelerator import QEMU, TCG_CPU
 from orchestrator.machines.process import dying_with_this
 
-MEMORY_MIB = 256
-"""The smallest round size that holds kernel, RAM disk and its contents."""
 BOOT_DEADLINE_S = 120.0
-_MEMORY_FOLDER = pathlib.Path("/dev/shm")
-_KERNEL_LINE = (
-    "console=none quiet loglevel=0 nokaslr mitigations=off tsc=reliable no_timer_check "
-    "random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 8250.nr_uarts=1 panic=-1 "
-    f"reboot=t rdinit={rootfs.PYTHON} -- -S -I"
-)
 _IGNORE_SHARED = {
     "capabilities": [{"capability": "x-ignore-shared", "state": True}],
 }
@@ -50,7 +42,7 @@ class LinuxMicroVm(Peer):
         "microvm,pit=on,pic=on,rtc=on,isa-serial=on,acpi=off,pcie=off,memory-backend=ram"
     )
     card: ClassVar[tuple[str, ...]] = ("-nic", "none")
-    program: ClassVar[str] = "/caller.py"
+    program: ClassVar[str] = linux_guest.CALLER
     """The first process's."""
 
     def __init__(self, accelerator: str = "tcg", cpu: str = TCG_CPU) -> None:
@@ -58,13 +50,10 @@ class LinuxMicroVm(Peer):
         self._cpu = cpu
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
-        place = _MEMORY_FOLDER if _MEMORY_FOLDER.is_dir() else None  # noqa: ASYNC240
-        folder = pathlib.Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="seuss-peer-", dir=place))
-        )
+        folder = pathlib.Path(stack.enter_context(linux_guest.folder()))
         self._folder = folder
         self._numbers = itertools.count()
-        await asyncio.to_thread(self._build)
+        await asyncio.to_thread(linux_guest.write, folder, self._furnish)
         self._meeting = await stack.enter_async_context(Meeting(folder / "meet"))
 
     def command(self, serial: str, *options: str) -> tuple[str, ...]:
@@ -81,26 +70,14 @@ class LinuxMicroVm(Peer):
         """Return the options that boot Linux with `memory` as its backend."""
         return (
             *("-object", f"{memory},id=ram,size={MEMORY_MIB}M"),
-            *("-kernel", str(self._folder / "vmlinux"), "-initrd", str(self._folder / "ramdisk")),
-            *("-append", f"{_KERNEL_LINE} {self.program} /dev/ttyS0 {name}"),
+            *("-kernel", str(self._folder / linux_guest.KERNEL)),
+            *("-initrd", str(self._folder / linux_guest.RAMDISK)),
+            *("-append", linux_guest.kernel_line(name, "reboot=t", program=self.program)),
         )
-
-    def _build(self) -> None:
-        linux_kernel.write_elf(self._folder / "vmlinux")
-        root = self._folder / "root"
-        root.mkdir()
-        self._furnish(root)
-        linux_kernel.write_ramdisk(root, self._folder / "ramdisk")
 
     def _furnish(self, root: pathlib.Path) -> None:
         """Put into the RAM disk what the machine needs."""
-        rootfs.build(root)
-        # The first process has nobody who would make its devices.
-        for name, number in (("console", (5, 1)), ("ttyS0", (4, 64)), ("null", (1, 3))):
-            try:
-                os.mknod(root / "dev" / name, 0o20600, os.makedev(*number))
-            except PermissionError as error:
-                raise PeerError("A RAM disk with devices needs root. Run as root.") from error
+        linux_guest.furnish(root)
 
     async def _start(self) -> Instance:
         name = str(next(self._numbers))
