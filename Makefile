@@ -32,6 +32,7 @@ micro: setup ## Build Micro's worker, load generator and checker (Rust)
 peers: setup ## Install what the experiments' peers need (engines, a Linux kernel), as root
 	@.ci/install-debian-packages peers-packages.txt
 	@.ci/fetch-linux-kernel $(BUILD)/peers
+	@.ci/fetch-firecracker $(BUILD)/peers $(BIN)/python || echo 'Firecracker could not be fetched: its rows will say so'
 	@.ci/fetch-criu $(BUILD)/peers $(JOBS) || echo 'criu could not be built: its rows will say so'
 
 experiments: image micro ## Run all experiments (SCALE=quick|default|full) into results/<time>/; goes on if cut off

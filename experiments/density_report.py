@@ -93,7 +93,7 @@ def render(record: Density) -> str:
         "or, for containers, all that is charged to their control group. Of the node of contexts "
         "everything is counted, with QEMU and the snapshots; of the others not what instances are "
         "made from (zygote, engine, image). Linux microVMs run in the same QEMU "
-        f"({facts['accelerator'].upper()}).",
+        f"({facts['accelerator'].upper()}), but Firecracker's by KVM.",
         _others(record),
         "![density](density.png)",
         "## Beside the paper",

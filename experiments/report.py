@@ -61,7 +61,7 @@ def render(recording: Recording) -> str:
         "The same function and arguments. Each other system starts an instance, which imports the "
         "function and answers, within the time; what it starts from (zygote, dump, image, "
         "snapshot) is there. Linux microVMs run in the same QEMU, by the accelerator that is "
-        "named; all others run natively.",
+        "named; Firecracker runs by KVM only, and all others run natively.",
         _others(recording),
         "## Where the time goes (NOP, median ms)",
         _phases(recording),

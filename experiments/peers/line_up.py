@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from experiments.peers.criu import Criu
+from experiments.peers.firecracker import Firecracker
 from experiments.peers.linux_microvm import LinuxMicroVm, RestoredMicroVm
 from experiments.peers.linux_process import LinuxProcess
 from experiments.peers.oci import Crun
@@ -15,7 +16,10 @@ from orchestrator.machines.accelerator import TCG_CPU
 
 PEERS: Mapping[str, type[Peer]] = {
     kind.name: kind
-    for kind in (LinuxProcess, Zygote, Criu, Crun, Podman, LinuxMicroVm, RestoredMicroVm)
+    for kind in (
+        *(LinuxProcess, Zygote, Criu, Crun, Podman),
+        *(LinuxMicroVm, RestoredMicroVm, Firecracker),
+    )
 }
 """By name, in the order of reports."""
 

@@ -13,6 +13,7 @@ import pytest
 
 from experiments.peers.criu import Criu
 from experiments.peers.errors import PeerError
+from experiments.peers.firecracker import Firecracker
 from experiments.peers.linux_microvm import RestoredMicroVm
 from experiments.peers.linux_process import LinuxProcess
 from experiments.peers.oci import Crun, Runc, cgroups
@@ -20,7 +21,7 @@ from experiments.peers.peer import Peer
 from experiments.peers.podman import Podman
 from experiments.peers.zygote import Zygote
 
-KINDS = (LinuxProcess, Zygote, Criu, Crun, Runc, Podman, RestoredMicroVm)
+KINDS = (LinuxProcess, Zygote, Criu, Crun, Runc, Podman, RestoredMicroVm, Firecracker)
 SOURCE = b"""
 count = 0
 def main(args):
@@ -48,6 +49,7 @@ def processes() -> set[str]:
             or b"zygote_program" in words
             or b"criu_program" in words
             or b"rdinit=" in words
+            or b"--no-api" in words
         ):
             found.add(f"{folder.name} {words!r}")
     return found
