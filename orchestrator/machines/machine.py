@@ -173,8 +173,14 @@ class Machine:
             raise self.error(f"QEMU ended before it answered {command}") from error
 
     async def hand_over(self, descriptor: int, name: str) -> None:
-        """Give QEMU a copy of `descriptor` under `name`, as `fd:NAME` in later commands."""
-        self._qmp.send_fd_scm(descriptor)
+        """Give QEMU a copy of `descriptor` under `name`, as `fd:NAME` in later commands.
+
+        Raises MachineError as `execute` does.
+        """
+        try:
+            self._qmp.send_fd_scm(descriptor)
+        except (QMPError, OSError) as error:
+            raise self.error("QEMU ended before it was given a descriptor") from error
         await self.execute("getfd", fdname=name)
 
     def events(self, *names: str) -> contextlib.AbstractContextManager[EventListener]:

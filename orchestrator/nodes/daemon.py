@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.errors import NodeError
 from orchestrator.function import Function
 from orchestrator.image import image_mark
@@ -42,9 +43,12 @@ def settings_to_json(settings: Settings) -> dict[str, Any]:
 
 
 def settings_from_json(values: Mapping[str, Any]) -> Settings:
-    """Read what `settings_to_json` returned. Raises SettingsError, TypeError or KeyError."""
+    """Read what `settings_to_json` returned. Raises SettingsError, TypeError or KeyError.
+
+    A word that is no step of AO is a ValueError.
+    """
     paths = {name: pathlib.Path(values[name]) for name in ("image", "store")}
-    return Settings(**(dict(values) | paths))
+    return Settings(**(dict(values) | paths | {"ao": Anticipation(values["ao"])}))
 
 
 def function_to_json(function: Function) -> dict[str, Any]:

@@ -247,7 +247,7 @@ async def test_all_memory_of_a_machine_is_bounded(
 def test_groups_of_the_killed_are_swept(groups: pathlib.Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    left, used = groups / f"seuss-{gone.pid}-1", groups / f"seuss-{os.getpid()}-test"
+    left, used = groups / f"seuss-{gone.pid}-1", groups / f"seuss-{os.getppid()}-test"
     left.mkdir()
     used.mkdir()
     try:

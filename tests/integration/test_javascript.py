@@ -27,6 +27,7 @@ def function(name: str, code: str) -> Function:
     return Function(name, "source", code.encode(), runtime="js")
 
 
+NOP = function("nop", "function main(args) {\n  return {};\n}\n")
 ECHO = function(
     "echo",
     """
@@ -198,11 +199,11 @@ def test_calls_go_on_from_the_snapshot_point(node: Node) -> None:
 
 
 def test_snapshots_are_small(node: Node) -> None:
-    node.invoke(ECHO, {})
+    node.invoke(NOP, {})
     node.loop.run(node.dispatcher.flush())
     with SnapshotStore(node.settings.store) as store:
         (base,) = store.find(level=Level.BASE)
-        (loaded,) = store.find(level=Level.FUNCTION, function=ECHO.id)
+        (loaded,) = store.find(level=Level.FUNCTION, function=NOP.id)
     assert base.stored_bytes <= MOST_BASE_BYTES
     assert loaded.stored_bytes <= MOST_FUNCTION_BYTES
 

@@ -128,7 +128,7 @@ async def test_ten_nodes_take_one_copy_of_the_base(settings: Settings) -> None:
 async def test_forgotten_snapshots_give_their_pages_back(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    functions = [replace(HELLO, name=f"f{n}", code=HELLO.code + b"\n" * n) for n in range(3)]
+    functions = [replace(HELLO, name=f"f{n}", code=HELLO.code + b"\n" * n) for n in range(6)]
     async with UcDispatcher(settings) as first:
         for function in functions:
             await first.invoke(function, {})
@@ -138,7 +138,7 @@ async def test_forgotten_snapshots_give_their_pages_back(
     # Room for the base and one function, and a little.
     size = (base.stored_pages + most + most // 2) * PAGE_SIZE
     monkeypatch.setattr(
-        dispatcher_module, "SharedRegion", lambda **_: SharedRegion(-size % -(1 << 20) + size)
+        dispatcher_module, "SharedRegion", lambda **_: SharedRegion(size + -size % (1 << 20))
     )
     async with UcDispatcher(settings) as second:
         for n, function in enumerate(functions * 2):
