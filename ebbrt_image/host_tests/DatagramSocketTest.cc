@@ -164,6 +164,31 @@ TEST_F(DatagramSocketTest, WhatComesFromOutsideIsNotForLoopback) {
   EXPECT_EQ(ReadText(receiver, 20), "error 11");
 }
 
+// A machine that is restored many times over is many, and none hears another.
+TEST_F(DatagramSocketTest, AnotherLifeHasAnotherPort) {
+  auto& socket = *side_.Datagrams();
+  auto& other = *side_.Datagrams();
+  for (auto* each : {&socket, &other})
+    ASSERT_TRUE(each->Connect(kOutside));
+  auto old_port = socket.local().port;
+  side_.network.PutDatagram(HostNetwork::kPeer, 80, old_port, "answer");
+  EXPECT_EQ(socket.Held(), 6u);
+  side_.network.stack().Forget();
+  EXPECT_EQ(socket.Held(), 0u);
+  EXPECT_FALSE(socket.Ready() & abi::kPollIn);
+  auto port = socket.local().port;
+  EXPECT_NE(port, old_port);
+  EXPECT_NE(port, other.local().port);
+  side_.network.PutDatagram(HostNetwork::kPeer, 80, old_port, "late answer");
+  EXPECT_EQ(ReadText(socket, 10), "error 11");
+  ASSERT_TRUE(socket.Write(Bytes("again")));
+  ebbrt::test::SentDatagram sent;
+  ASSERT_TRUE(side_.network.NextDatagram(sent));
+  EXPECT_EQ(sent.from, port);
+  side_.network.PutDatagram(HostNetwork::kPeer, 80, port, "answer");
+  EXPECT_EQ(ReadText(socket, 10), "answer");
+}
+
 TEST_F(DatagramSocketTest, ANeighbourThatDoesNotAnswerKeepsNothing) {
   auto& socket = *side_.Datagrams();
   ASSERT_TRUE(socket.SendTo(Bytes("x"), kOutside));

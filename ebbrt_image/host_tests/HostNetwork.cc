@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <random>
 
 #include "lib/Assert.h"
@@ -94,13 +93,6 @@ void* NetworkAllocate(size_t size) {
     return nullptr;
   ++allocated;
   return std::malloc(size);
-}
-
-void* NetworkAllocateZeroed(size_t count, size_t size) {
-  auto* object = NetworkAllocate(count * size);
-  if (object)
-    std::memset(object, 0, count * size);
-  return object;
 }
 
 void NetworkFree(void* object) {

@@ -1,10 +1,7 @@
 // What comes over the wire: first to nobody, then to a connection. The input
 // chooses between noise, segments that fit the connection but for the fields it
 // sets, and what the socket's owner does meanwhile.
-#include <cstdlib>
-
-#include "FuzzInput.h"
-#include "HostNetwork.h"
+#include "NetworkFuzzing.h"
 
 namespace {
 
@@ -12,9 +9,8 @@ using ebbrt::RefPtr;
 using ebbrt::TcpSocket;
 using ebbrt::test::Bytes;
 using ebbrt::test::HostNetwork;
+using ebbrt::test::kMostSent;
 using ebbrt::test::Segment;
-
-constexpr std::size_t kMostSent = 4096;
 
 Bytes Take(FuzzInput& input, std::size_t size) {
   Bytes bytes(size);
@@ -117,21 +113,11 @@ void Run(FuzzInput& input, HostNetwork& network) {
       break;
     }
   }
-  HostNetwork::SetShort(false);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {
-  auto& network = HostNetwork::Get();
-  network.Clear();
-  auto before = HostNetwork::allocations();
-  FuzzInput input(data, size);
-  Run(input, network);
-  network.Clear();
-  // Neither frames nor connections may stay.
-  if (HostNetwork::allocations() != before)
-    std::abort();
-  return 0;
+  return ebbrt::test::FuzzNetwork(data, size, &Run);
 }

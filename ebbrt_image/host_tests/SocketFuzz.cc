@@ -1,9 +1,8 @@
 // What a UC does with its sockets, while frames come in: everything the system
 // calls ask of them, in any order, and now and then a clone of them all.
-#include <cstdlib>
 #include <string>
 
-#include "FuzzInput.h"
+#include "NetworkFuzzing.h"
 #include "SocketSide.h"
 #include "files/Loopback.h"
 
@@ -12,9 +11,9 @@ namespace {
 using namespace ebbrt;
 using ebbrt::test::Bytes;
 using ebbrt::test::HostNetwork;
+using ebbrt::test::kMostSent;
 using ebbrt::test::SocketSide;
 
-constexpr std::size_t kMostSent = 4096;
 constexpr std::uint32_t kHosts[] = {loopback::kHost, 0, loopback::kHost + 1,
                                     HostNetwork::kPeer, HostNetwork::kOwn};
 
@@ -106,7 +105,13 @@ void Copy(SocketSide& side) {
   });
 }
 
-void Run(FuzzInput& input, SocketSide& side) {
+void Run(FuzzInput& input, HostNetwork& network) {
+  SocketSide side(network);
+  // Something to work on.
+  for (int i = 0; i < 3; ++i) {
+    side.Stream();
+    side.Datagrams();
+  }
   while (!input.done() && side.network.sent.size() < kMostSent) {
     switch (input.Below(16)) {
     case 0:
@@ -144,28 +149,11 @@ void Run(FuzzInput& input, SocketSide& side) {
       break;
     }
   }
-  HostNetwork::SetShort(false);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {
-  auto& network = HostNetwork::Get();
-  network.Clear();
-  auto before = HostNetwork::allocations();
-  FuzzInput input(data, size);
-  {
-    SocketSide side(network);
-    // Something to work on.
-    for (int i = 0; i < 3; ++i) {
-      side.Stream();
-      side.Datagrams();
-    }
-    Run(input, side);
-  }
-  network.Clear();
-  if (HostNetwork::allocations() != before)
-    std::abort();
-  return 0;
+  return ebbrt::test::FuzzNetwork(data, size, &Run);
 }

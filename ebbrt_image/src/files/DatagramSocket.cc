@@ -10,20 +10,14 @@
 #include "files/StateFormat.h"
 
 ebbrt::DatagramSocket::DatagramSocket(SocketOwner* owner, int status)
-    : SocketDescriptor(status), owner_(owner) {}
+    : InternetSocket(owner, status) {}
 
 ebbrt::InternetAddress ebbrt::DatagramSocket::local() const {
   return outward_ && !claims_ ? outward_->local() : local_;
 }
 
-std::optional<ebbrt::InternetAddress> ebbrt::DatagramSocket::claimed() const {
-  if (!claims_)
-    return std::nullopt;
-  return local_;
-}
-
-ebbrt::Result<void> ebbrt::DatagramSocket::claim() {
-  return claims_ ? Result<void>() : Bind({});
+ebbrt::Result<void> ebbrt::DatagramSocket::claim_any() {
+  return claims_ ? Result<void>() : claim({});
 }
 
 ebbrt::Result<ebbrt::OutwardDatagrams*> ebbrt::DatagramSocket::outward() {
@@ -40,7 +34,7 @@ ebbrt::Result<ebbrt::OutwardDatagrams*> ebbrt::DatagramSocket::outward() {
 ebbrt::Result<void> ebbrt::DatagramSocket::Connect(InternetAddress address) {
   if (loopback::IsWithin(address.host)) {
     address = loopback::Target(address);
-    if (auto claimed = claim(); !claimed)
+    if (auto claimed = claim_any(); !claimed)
       return claimed;
     local_ = loopback::Target(local_);
   } else if (auto way = outward(); !way) {
@@ -54,12 +48,7 @@ ebbrt::Result<void> ebbrt::DatagramSocket::Connect(InternetAddress address) {
 ebbrt::Result<void> ebbrt::DatagramSocket::Bind(InternetAddress address) {
   if (claims_)
     return Errno::kInvalid;
-  auto claim = loopback::Claim(owner_->open_descriptors(), type(), address);
-  if (!claim)
-    return claim.error();
-  local_ = *claim;
-  claims_ = true;
-  return {};
+  return claim(address);
 }
 
 ebbrt::Result<std::size_t>
@@ -87,7 +76,7 @@ ebbrt::DatagramSocket::SendTo(std::span<const std::byte> bytes,
 ebbrt::Result<std::size_t>
 ebbrt::DatagramSocket::send_within(std::span<const std::byte> bytes,
                                    InternetAddress to) {
-  if (auto claimed = claim(); !claimed)
+  if (auto claimed = claim_any(); !claimed)
     return claimed.error();
   auto from = loopback::Target(local_);
   DatagramSocket* receiver = nullptr;
@@ -156,20 +145,20 @@ ebbrt::Result<ebbrt::Datagram> ebbrt::DatagramSocket::Receive(bool keep) {
   return Errno::kAgain;
 }
 
-// What does not fit of a datagram is gone.
 ebbrt::Result<std::size_t>
 ebbrt::DatagramSocket::DoRead(std::span<std::byte> bytes) {
-  auto datagram = Receive(false);
-  if (!datagram)
-    return datagram.error();
-  auto size = std::min(bytes.size(), datagram->bytes.size());
-  std::copy_n(datagram->bytes.begin(), size, bytes.begin());
-  return size;
+  return take(bytes, false);
 }
 
 ebbrt::Result<std::size_t>
 ebbrt::DatagramSocket::Peek(std::span<std::byte> bytes) {
-  auto datagram = Receive(true);
+  return take(bytes, true);
+}
+
+// What does not fit of a datagram is gone.
+ebbrt::Result<std::size_t>
+ebbrt::DatagramSocket::take(std::span<std::byte> bytes, bool keep) {
+  auto datagram = Receive(keep);
   if (!datagram)
     return datagram.error();
   auto size = std::min(bytes.size(), datagram->bytes.size());

@@ -6,11 +6,11 @@
 #ifndef EBBRT_FILES_DATAGRAMSOCKET_H_
 #define EBBRT_FILES_DATAGRAMSOCKET_H_
 
-#include "files/SocketOwner.h"
+#include "files/InternetSocket.h"
 
 namespace ebbrt {
 
-class DatagramSocket final : public SocketDescriptor {
+class DatagramSocket final : public InternetSocket {
  public:
   static constexpr std::size_t kMaxSize = 65507;
   // Of what waits here, headers included. More is lost, as on a network.
@@ -23,7 +23,6 @@ class DatagramSocket final : public SocketDescriptor {
   SocketType type() const override { return SocketType::kDatagram; }
   InternetAddress local() const override;
   std::optional<InternetAddress> peer() const override { return peer_; }
-  std::optional<InternetAddress> claimed() const override;
   DatagramSocket* as_datagram() override { return this; }
 
   Result<void> Connect(InternetAddress address) override;
@@ -49,7 +48,8 @@ class DatagramSocket final : public SocketDescriptor {
  private:
   static constexpr std::size_t kHeaderCost = 64;
 
-  Result<void> claim();
+  Result<void> claim_any();
+  Result<std::size_t> take(std::span<std::byte> bytes, bool keep);
   Result<OutwardDatagrams*> outward();
   Result<std::size_t> send_within(std::span<const std::byte> bytes,
                                   InternetAddress to);
@@ -59,13 +59,10 @@ class DatagramSocket final : public SocketDescriptor {
   // False if it cannot keep more.
   bool deliver(InternetAddress from, std::span<const std::byte> bytes);
 
-  SocketOwner* owner_;
-  bool claims_ = false;
   bool read_shut_ = false;
   bool write_shut_ = false;
   // Nobody was there.
   bool refused_ = false;
-  InternetAddress local_;
   std::optional<InternetAddress> peer_;
   Vector<Datagram> waiting_;
   std::size_t held_ = 0;

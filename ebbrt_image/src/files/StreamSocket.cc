@@ -7,7 +7,7 @@
 #include "files/StateWriter.h"
 
 ebbrt::StreamSocket::StreamSocket(SocketOwner* owner, int status)
-    : SocketDescriptor(status), owner_(owner) {}
+    : InternetSocket(owner, status) {}
 
 ebbrt::InternetAddress ebbrt::StreamSocket::local() const {
   return state_ == State::kOutward ? way_->local() : local_;
@@ -19,12 +19,6 @@ std::optional<ebbrt::InternetAddress> ebbrt::StreamSocket::peer() const {
   if (state_ == State::kWithin)
     return peer_;
   return std::nullopt;
-}
-
-std::optional<ebbrt::InternetAddress> ebbrt::StreamSocket::claimed() const {
-  if (!claims_)
-    return std::nullopt;
-  return local_;
 }
 
 ebbrt::Result<void> ebbrt::StreamSocket::Connect(InternetAddress address) {
@@ -39,26 +33,21 @@ ebbrt::Result<void> ebbrt::StreamSocket::Connect(InternetAddress address) {
 
 ebbrt::Result<void>
 ebbrt::StreamSocket::connect_within(InternetAddress address) {
-  const auto& table = owner_->open_descriptors();
   StreamSocket* listener = nullptr;
-  loopback::FindSocket(table, type(), [&](SocketDescriptor& socket) {
-    auto* stream = socket.as_stream();
-    if (stream && stream->listening() &&
-        loopback::Matches(stream->local_, address))
-      listener = stream;
-    return listener != nullptr;
-  });
+  loopback::FindSocket(owner_->open_descriptors(), type(),
+                       [&](SocketDescriptor& socket) {
+                         auto* stream = socket.as_stream();
+                         if (stream && stream->listening() &&
+                             loopback::Matches(stream->local_, address))
+                           listener = stream;
+                         return listener != nullptr;
+                       });
   if (!listener || listener->waiting_.size() >= kMaxWaiting)
     return Errno::kConnectionRefused;
-  auto local = local_;
-  if (!claims_) {
-    auto claim = loopback::Claim(table, type(), local);
-    if (!claim)
-      return claim.error();
-    local = *claim;
-    claims_ = true;
-  }
-  local = loopback::Target(local);
+  if (!claims_)
+    if (auto claimed = claim(local_); !claimed)
+      return claimed;
+  auto local = loopback::Target(local_);
   auto pair = MakeSocketPair(0);
   auto other = MakeRef<StreamSocket>(owner_, 0);
   other->join(std::move(pair.second), address, local);
@@ -105,12 +94,7 @@ ebbrt::Result<void> ebbrt::StreamSocket::Connected() {
 ebbrt::Result<void> ebbrt::StreamSocket::Bind(InternetAddress address) {
   if (state_ != State::kNew || claims_)
     return Errno::kInvalid;
-  auto claim = loopback::Claim(owner_->open_descriptors(), type(), address);
-  if (!claim)
-    return claim.error();
-  local_ = *claim;
-  claims_ = true;
-  return {};
+  return claim(address);
 }
 
 ebbrt::Result<void> ebbrt::StreamSocket::Listen(int) {
@@ -119,8 +103,8 @@ ebbrt::Result<void> ebbrt::StreamSocket::Listen(int) {
   if (state_ != State::kNew)
     return Errno::kInvalid;
   if (!claims_)
-    if (auto bound = Bind({}); !bound)
-      return bound;
+    if (auto claimed = claim({}); !claimed)
+      return claimed;
   state_ = State::kListening;
   ++activity_;
   return {};

@@ -6,12 +6,14 @@
 #ifndef EBBRT_FILES_STREAMSOCKET_H_
 #define EBBRT_FILES_STREAMSOCKET_H_
 
+#include "files/InternetSocket.h"
 #include "files/SocketEnd.h"
-#include "files/SocketOwner.h"
 
 namespace ebbrt {
 
-class StreamSocket final : public SocketDescriptor {
+// It claims an address by bind, listen or connect; one that was accepted has a
+// share of its listener's.
+class StreamSocket final : public InternetSocket {
  public:
   // More are refused, whatever the backlog.
   static constexpr std::size_t kMaxWaiting = 256;
@@ -23,7 +25,6 @@ class StreamSocket final : public SocketDescriptor {
 
   InternetAddress local() const override;
   std::optional<InternetAddress> peer() const override;
-  std::optional<InternetAddress> claimed() const override;
   StreamSocket* as_stream() override { return this; }
 
   Result<void> Connect(InternetAddress address) override;
@@ -63,13 +64,8 @@ class StreamSocket final : public SocketDescriptor {
   load_within(StateReader& reader, StateCursor& body, int flags, bool waiting);
   bool connected() const { return way_ != nullptr; }
 
-  SocketOwner* owner_;
   State state_ = State::kNew;
-  // Its own by bind, listen or connect; one that was accepted has a share of
-  // its listener's.
-  bool claims_ = false;
   bool no_delay_ = false;
-  InternetAddress local_;
   InternetAddress peer_;
   // The same object if the connection is inside.
   RefPtr<SocketDescriptor> way_;

@@ -65,6 +65,8 @@ enum class Errno : int {
   kAlready = 114,
   kInProgress = 115,
   kCancelled = 125,
+  // The call is to be made anew. No program sees it.
+  kRestart = 512,
 };
 
 }  // namespace ebbrt

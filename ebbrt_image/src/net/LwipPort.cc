@@ -1,6 +1,4 @@
 // What lwIP asks of the kernel.
-#include <cstring>
-
 #include "arch/Clock.h"
 #include "entropy/Entropy.h"
 #include "lwip/sys.h"
@@ -14,13 +12,6 @@ void* NetworkAllocate(size_t size) {
   if (ebbrt::PageAllocator::UncachedFrames() <= ebbrt::kKernelReserve)
     return nullptr;
   return ebbrt::general_allocator::Allocate(size);
-}
-
-void* NetworkAllocateZeroed(size_t count, size_t size) {
-  auto* object = NetworkAllocate(count * size);
-  if (object)
-    std::memset(object, 0, count * size);
-  return object;
 }
 
 void NetworkFree(void* object) {

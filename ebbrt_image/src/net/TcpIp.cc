@@ -8,6 +8,7 @@
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/sys.h"
+#include "lwip/udp.h"
 #include "netif/ethernet.h"
 
 namespace {
@@ -131,6 +132,8 @@ void ebbrt::TcpIp::Forget() {
     tcp_abandon(tcp_active_pcbs, 0);
   while (tcp_tw_pcbs)
     tcp_abandon(tcp_tw_pcbs, 0);
+  for (auto* pcb = udp_pcbs; pcb; pcb = pcb->next)
+    pcb->recv(pcb->recv_arg, pcb, nullptr, nullptr, 0);
   etharp_cleanup_netif(interface_);
   sequence_numbers_.reset();
 }

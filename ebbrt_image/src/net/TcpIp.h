@@ -79,7 +79,8 @@ class TcpIp {
   void TellChanged(unsigned core);
 
   // All connections are of another life of this machine: they count as reset,
-  // and not a frame is sent for them.
+  // and not a frame is sent for them. Datagrams that wait are gone, and their
+  // sockets on other ports.
   void Forget();
 
   uint64_t connections();

@@ -6,15 +6,25 @@
 #include "net/ChancePort.h"
 #include "net/NetworkRights.h"
 
+struct ebbrt::UdpSocket::Callbacks {
+  // Without data: TcpIp::Forget.
+  static void Received(void* argument, udp_pcb*, pbuf* data,
+                       const ip_addr_t* host, u16_t port) {
+    auto& socket = *static_cast<UdpSocket*>(argument);
+    if (data)
+      socket.take(data, {lwip_ntohl(ip_2_ip4(host)->addr), port});
+    else
+      socket.forget();
+  }
+};
+
 std::unique_ptr<ebbrt::UdpSocket>
 ebbrt::UdpSocket::Open(TcpIp& stack, NetworkClient& client, unsigned core) {
   LockGuard guard(stack.lock());
   auto* pcb = udp_new_ip_type(IPADDR_TYPE_V4);
   if (!pcb)
     return nullptr;
-  auto bound = BindByChance(
-      [pcb](u16_t port) { return udp_bind(pcb, IP4_ADDR_ANY, port); });
-  if (bound != ERR_OK) {
+  if (!bind(pcb)) {
     udp_remove(pcb);
     return nullptr;
   }
@@ -24,14 +34,7 @@ ebbrt::UdpSocket::Open(TcpIp& stack, NetworkClient& client, unsigned core) {
 ebbrt::UdpSocket::UdpSocket(TcpIp& stack, NetworkClient& client, unsigned core,
                             udp_pcb* pcb)
     : NetworkEndpoint(core), stack_(stack), client_(client), pcb_(pcb) {
-  udp_recv(
-      pcb,
-      [](void* argument, udp_pcb*, pbuf* data, const ip_addr_t* host,
-         u16_t port) {
-        static_cast<UdpSocket*>(argument)->take(
-            data, {lwip_ntohl(ip_2_ip4(host)->addr), port});
-      },
-      this);
+  udp_recv(pcb, &Callbacks::Received, this);
 }
 
 ebbrt::UdpSocket::~UdpSocket() {
@@ -40,6 +43,19 @@ ebbrt::UdpSocket::~UdpSocket() {
   udp_remove(pcb_);
   while (count_ > 0)
     drop_first();
+}
+
+bool ebbrt::UdpSocket::bind(udp_pcb* pcb) {
+  return BindByChance([pcb](u16_t port) {
+           return udp_bind(pcb, IP4_ADDR_ANY, port);
+         }) == ERR_OK;
+}
+
+void ebbrt::UdpSocket::forget() {
+  while (count_ > 0)
+    drop_first();
+  // Where there is no other port it keeps this one.
+  static_cast<void>(bind(pcb_));
 }
 
 void ebbrt::UdpSocket::take(pbuf* data, InternetAddress from) {

@@ -29,6 +29,9 @@ class UdpSocket final : public OutwardDatagrams, private NetworkEndpoint {
   std::uint32_t activity() const override;
 
  private:
+  // What lwIP calls.
+  struct Callbacks;
+
   // More are lost. One is of one frame.
   static constexpr std::size_t kMaxWaiting = 32;
   static constexpr std::size_t kMaxSize = 1472;
@@ -41,6 +44,10 @@ class UdpSocket final : public OutwardDatagrams, private NetworkEndpoint {
   UdpSocket(TcpIp& stack, NetworkClient& client, unsigned core, udp_pcb* pcb);
   void TellOwner() override { client_.NetworkChanged(); }
   void take(pbuf* data, InternetAddress from);
+  // Has a port of chance; false if too many are in use.
+  static bool bind(udp_pcb* pcb);
+  // Is as new, on another port.
+  void forget();
   void drop_first();
 
   TcpIp& stack_;

@@ -44,6 +44,7 @@ void ebbrt::report::WriteContext(JsonWriter& json, UnikernelContext& uc) {
   json.Boolean("busy", uc.serving());
   json.Unsigned("owned_frames", uc.space().owned_frames());
   json.Unsigned("tables", uc.space().owned_tables());
+  json.Unsigned("peak_frames", uc.space().peak_frames());
   json.Unsigned("demand_zero", counters.demand_zero);
   json.Unsigned("file_fill", counters.file_fill);
   json.Unsigned("native_copy", counters.native_copy);

@@ -88,14 +88,20 @@ Answer Bind(SystemCall& call);
 Answer Listen(SystemCall& call);
 Answer Accept(SystemCall& call);
 Answer Accept4(SystemCall& call);
-Answer SendTo(SystemCall& call);
-Answer SendMultiple(SystemCall& call);
-Answer ReceiveFrom(SystemCall& call);
 Answer Shutdown(SystemCall& call);
 Answer SocketName(SystemCall& call);
 Answer PeerName(SystemCall& call);
 Answer SetSocketOption(SystemCall& call);
 Answer GetSocketOption(SystemCall& call);
+
+// SocketTransfer.cc
+Answer SendTo(SystemCall& call);
+Answer ReceiveFrom(SystemCall& call);
+
+// SocketMessages.cc
+Answer SendMessage(SystemCall& call);
+Answer SendMultiple(SystemCall& call);
+Answer ReceiveMessage(SystemCall& call);
 
 // ThreadCalls.cc
 Answer Clone(SystemCall& call);

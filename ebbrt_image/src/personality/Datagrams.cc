@@ -12,8 +12,9 @@ ebbrt::SocketDescriptor* ebbrt::AsDatagramSocket(Descriptor& descriptor) {
 }
 
 ebbrt::Answer ebbrt::SendDatagram(SystemCall& call, SocketDescriptor& socket,
-                                  uint64_t address, uint64_t size,
+                                  std::span<const UserBytes> parts,
                                   std::optional<InternetAddress> to) {
+  auto size = TotalSize(parts);
   if (size > DatagramSocket::kMaxSize)
     return Errno::kMessageTooLong;
   // Once here, and once where it waits.
@@ -21,29 +22,29 @@ ebbrt::Answer ebbrt::SendDatagram(SystemCall& call, SocketDescriptor& socket,
     return Errno::kNoMemory;
   Vector<std::byte> bytes;
   bytes.Resize(size);
-  if (!call.space().CopyIn(bytes, address))
-    return Errno::kFault;
+  if (auto gathered = Gather(call, parts, bytes); !gathered)
+    return gathered.error();
   auto sent = socket.SendTo(bytes, to);
   call.uc().DescriptorsChanged();
   return sent ? Answer(*sent) : Answer(sent.error());
 }
 
 ebbrt::Answer ebbrt::ReceiveDatagram(SystemCall& call, SocketDescriptor& socket,
-                                     uint64_t address, uint64_t size,
+                                     std::span<const UserBytes> parts,
                                      const ReceiveOptions& options,
-                                     InternetAddress& from) {
+                                     Received& received) {
   return call.Wait(options.may_wait && !socket.non_blocking(), kNever,
                    [&]() -> Answer {
                      auto datagram = socket.Receive(options.keep);
                      if (!datagram)
                        return datagram.error();
                      call.uc().DescriptorsChanged();
-                     from = datagram->from;
+                     received.from = datagram->from;
                      const auto whole = datagram->bytes.size();
-                     auto count = std::min<uint64_t>(size, whole);
-                     if (!call.space().CopyOut(
-                             address, std::span(datagram->bytes.data(), count)))
-                       return Errno::kFault;
-                     return options.whole_size ? whole : count;
+                     auto given = Scatter(call, parts, datagram->bytes);
+                     if (!given)
+                       return given.error();
+                     received.cut = *given < whole;
+                     return options.whole_size ? whole : *given;
                    });
 }

@@ -1,12 +1,12 @@
-// Datagrams between the UC's memory and a socket, each as one whatever pages it
-// lies on.
+// Datagrams between the UC's memory and a socket, each as one whatever parts
+// and pages it lies on.
 #ifndef EBBRT_PERSONALITY_DATAGRAMS_H_
 #define EBBRT_PERSONALITY_DATAGRAMS_H_
 
 #include <optional>
 
 #include "files/SocketDescriptor.h"
-#include "personality/SystemCall.h"
+#include "personality/IoVectors.h"
 
 namespace ebbrt {
 
@@ -15,7 +15,7 @@ SocketDescriptor* AsDatagramSocket(Descriptor& descriptor);
 
 // Without an address: to whom the socket is connected.
 Answer SendDatagram(SystemCall& call, SocketDescriptor& socket,
-                    uint64_t address, uint64_t size,
+                    std::span<const UserBytes> parts,
                     std::optional<InternetAddress> to);
 
 struct ReceiveOptions {
@@ -25,10 +25,16 @@ struct ReceiveOptions {
   bool whole_size = false;
 };
 
-// The answer is the size; `from` is whom it came from.
+struct Received {
+  std::optional<InternetAddress> from;
+  // There was no room for all of a datagram.
+  bool cut = false;
+};
+
+// The answer is the size.
 Answer ReceiveDatagram(SystemCall& call, SocketDescriptor& socket,
-                       uint64_t address, uint64_t size,
-                       const ReceiveOptions& options, InternetAddress& from);
+                       std::span<const UserBytes> parts,
+                       const ReceiveOptions& options, Received& received);
 
 }  // namespace ebbrt
 

@@ -1,19 +1,13 @@
 // Reading and writing descriptors. The UC's pages are handed to the descriptors
 // where they lie. Descriptors never wait: the loops here do.
 
-#include <algorithm>
-
-#include "lib/Vector.h"
 #include "personality/Calls.h"
 #include "personality/Datagrams.h"
-#include "uc/ConsoleDescriptor.h"
 
 namespace {
 
 using namespace ebbrt;
 
-constexpr uint64_t kMaxTransfer = 0x7ffff000;
-constexpr uint64_t kMaxVectors = 1024;
 constexpr size_t kDirectoryBuffer = 4096;
 
 // Others of this UC may wait for what was read or written.
@@ -76,21 +70,29 @@ Answer WritePieces(SystemCall& call, uint64_t address, uint64_t size,
   return accessed ? Answer(total) : Answer(Errno::kFault);
 }
 
+// Where a UC without a request waits: it keeps no stack meanwhile.
+Answer ReadConsole(SystemCall& call, ConsoleDescriptor& console,
+                   uint64_t address, uint64_t size, bool may_wait) {
+  auto received = console.ReceiveTo(address, size);
+  if (received)
+    return *received;
+  auto wait = received.error() == Errno::kAgain && may_wait;
+  return wait && !call.uc().ended() ? Errno::kRestart : received.error();
+}
+
 Answer ReadFrom(SystemCall& call, Descriptor& descriptor, uint64_t address,
                 uint64_t size, bool may_wait = true) {
   size = std::min(size, kMaxTransfer);
   if (auto* socket = AsDatagramSocket(descriptor)) {
-    InternetAddress from;
-    return ReceiveDatagram(call, *socket, address, size, {.may_wait = may_wait},
-                           from);
+    const UserBytes parts[] = {{address, size}};
+    Received received;
+    return ReceiveDatagram(call, *socket, parts, {}, received);
   }
   may_wait = may_wait && !descriptor.non_blocking();
+  if (descriptor.kind() == Descriptor::Kind::kConsole)
+    return ReadConsole(call, static_cast<ConsoleDescriptor&>(descriptor),
+                       address, size, may_wait);
   auto answer = call.Wait(may_wait, kNever, [&]() -> Answer {
-    if (descriptor.kind() == Descriptor::Kind::kConsole) {
-      auto received =
-          static_cast<ConsoleDescriptor&>(descriptor).ReceiveTo(address, size);
-      return received ? Answer(*received) : Answer(received.error());
-    }
     return ReadPieces(call, address, size,
                       [&](auto piece) { return descriptor.Read(piece); });
   });
@@ -101,12 +103,11 @@ Answer ReadFrom(SystemCall& call, Descriptor& descriptor, uint64_t address,
 Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
                uint64_t size) {
   size = std::min(size, kMaxTransfer);
-  if (descriptor.kind() == Descriptor::Kind::kConsole) {
-    const UserBytes bytes[] = {{address, size}};
-    return static_cast<ConsoleDescriptor&>(descriptor).SendFrom(bytes);
-  }
+  const UserBytes parts[] = {{address, size}};
+  if (descriptor.kind() == Descriptor::Kind::kConsole)
+    return static_cast<ConsoleDescriptor&>(descriptor).SendFrom(parts);
   if (auto* socket = AsDatagramSocket(descriptor))
-    return SendDatagram(call, *socket, address, size, {});
+    return SendDatagram(call, *socket, parts, {});
   if (!call.MayBuffer(descriptor, size))
     return Errno::kNoMemory;
   // A blocking write ends when everything is written, but nothing to wait for
@@ -130,34 +131,13 @@ Answer WriteTo(SystemCall& call, Descriptor& descriptor, uint64_t address,
   return answer;
 }
 
-// The elements of an iovec array, those without bytes left out.
-Result<Vector<UserBytes>> ReadVectors(SystemCall& call) {
-  auto count = call.argument(2);
-  if (count > kMaxVectors)
-    return Errno::kInvalid;
-  Vector<UserBytes> elements;
-  elements.Resize(count);
-  if (!call.space().CopyIn(
-          std::as_writable_bytes(std::span(elements.data(), count)),
-          call.argument(1)))
-    return Errno::kFault;
-  uint64_t total = 0;
-  for (const auto& element : elements) {
-    if (element.size > kMaxTransfer - total)
-      return Errno::kInvalid;
-    total += element.size;
-  }
-  return elements;
-}
-
 // one(element, is_first) for each element of an iovec array until one is cut
 // short.
-template <class One> Answer ForVectors(SystemCall& call, One one) {
-  auto elements = ReadVectors(call);
-  if (!elements)
-    return elements.error();
+template <class One>
+Answer ForVectors(SystemCall& call, std::span<const UserBytes> elements,
+                  One one) {
   uint64_t total = 0;
-  for (auto element : *elements) {
+  for (auto element : elements) {
     if (element.size == 0)
       continue;
     Answer done = one(element, total == 0);
@@ -221,25 +201,34 @@ ebbrt::Answer ebbrt::personality::ReadVector(SystemCall& call) {
   auto descriptor = call.uc().descriptors().Get(call.integer(0));
   if (!descriptor)
     return descriptor.error();
+  auto elements = ReadVectors(call, call.argument(1), call.argument(2));
+  if (!elements)
+    return elements.error();
+  if (auto* socket = AsDatagramSocket(**descriptor)) {
+    Received received;
+    return ReceiveDatagram(call, *socket, *elements, {}, received);
+  }
   // Only for the first byte does it wait.
-  return ForVectors(call, [&](UserBytes element, bool is_first) {
+  return ForVectors(call, *elements, [&](UserBytes element, bool is_first) {
     return ReadFrom(call, **descriptor, element.address, element.size,
                     is_first);
   });
 }
 
-// A write to the host goes out as one, whatever its elements.
+// A write to the host, or of a datagram, goes out as one, whatever its
+// elements.
 ebbrt::Answer ebbrt::personality::WriteVector(SystemCall& call) {
   auto descriptor = call.uc().descriptors().Get(call.integer(0));
   if (!descriptor)
     return descriptor.error();
-  if ((*descriptor)->kind() == Descriptor::Kind::kConsole) {
-    auto elements = ReadVectors(call);
-    if (!elements)
-      return elements.error();
+  auto elements = ReadVectors(call, call.argument(1), call.argument(2));
+  if (!elements)
+    return elements.error();
+  if ((*descriptor)->kind() == Descriptor::Kind::kConsole)
     return static_cast<ConsoleDescriptor&>(**descriptor).SendFrom(*elements);
-  }
-  return ForVectors(call, [&](UserBytes element, bool) {
+  if (auto* socket = AsDatagramSocket(**descriptor))
+    return SendDatagram(call, *socket, *elements, {});
+  return ForVectors(call, *elements, [&](UserBytes element, bool) {
     return WriteTo(call, **descriptor, element.address, element.size);
   });
 }

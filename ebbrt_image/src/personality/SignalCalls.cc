@@ -48,13 +48,15 @@ ebbrt::Answer ebbrt::personality::SignalAction(SystemCall& call) {
   if (signal < 1 || signal > static_cast<int>(SignalActions::kSignals) ||
       call.argument(3) != kMaskSize)
     return Errno::kInvalid;
-  auto& action = call.uc().signals()[static_cast<unsigned>(signal)];
-  auto old = action;
+  auto number = static_cast<unsigned>(signal);
+  auto old = call.uc().signals()[number];
   if (call.argument(1)) {
+    ebbrt::SignalAction action;
     if (signal == kSignalKill || signal == kSignalStop)
       return Errno::kInvalid;
     if (!call.space().Read(call.argument(1), action))
       return Errno::kFault;
+    call.uc().SetSignal(number, action);
   }
   if (call.argument(2) && !call.space().Write(call.argument(2), old))
     return Errno::kFault;

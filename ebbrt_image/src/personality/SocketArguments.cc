@@ -41,8 +41,8 @@ ebbrt::ReadAddress(SystemCall& call, uint64_t address, uint64_t size) {
                          __builtin_bswap16(named.port)};
 }
 
-ebbrt::Answer ebbrt::GiveAddress(SystemCall& call, unsigned address,
-                                 unsigned size_at,
+ebbrt::Answer ebbrt::GiveAddress(SystemCall& call, uint64_t address,
+                                 uint64_t size_at,
                                  const SocketDescriptor& socket,
                                  InternetAddress value) {
   NamedAddress named = {};
@@ -51,13 +51,14 @@ ebbrt::Answer ebbrt::GiveAddress(SystemCall& call, unsigned address,
   named.host = __builtin_bswap32(value.host);
   auto whole = socket.internet() ? sizeof(named) : sizeof(named.family);
   uint32_t size;
-  if (!call.space().Read(call.argument(size_at), size))
+  if (!call.space().Read(size_at, size))
     return Errno::kFault;
   if (size > kMaxRoom)
     return Errno::kInvalid;
   auto bytes = std::as_bytes(std::span(&named, 1));
-  if (!call.space().CopyOut(call.argument(address),
-                            bytes.first(std::min<size_t>(size, whole))))
+  if (!call.space().CopyOut(address,
+                            bytes.first(std::min<size_t>(size, whole))) ||
+      !call.space().Write(size_at, static_cast<uint32_t>(whole)))
     return Errno::kFault;
-  return call.Give(size_at, static_cast<uint32_t>(whole));
+  return uint64_t{0};
 }

@@ -17,9 +17,9 @@ Result<RefPtr<SocketDescriptor>> GetSocket(SystemCall& call);
 Result<InternetAddress> ReadAddress(SystemCall& call, uint64_t address,
                                     uint64_t size);
 
-// To the pointer of argument `address`: as much as argument `size_at` points to
-// has room for; the whole size goes there. kInvalid for a negative room.
-Answer GiveAddress(SystemCall& call, unsigned address, unsigned size_at,
+// To `address`: as much as the room that is told at `size_at`; the whole size
+// goes there. kInvalid for a negative room.
+Answer GiveAddress(SystemCall& call, uint64_t address, uint64_t size_at,
                    const SocketDescriptor& socket, InternetAddress value);
 
 }  // namespace ebbrt

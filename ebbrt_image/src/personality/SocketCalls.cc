@@ -29,6 +29,17 @@ constexpr int kOptionFamily = 39;
 constexpr int kOptionNoDelay = 1;
 constexpr int kBufferSize = 64 << 10;
 
+// use(socket, address) with those that the call names.
+template <class Use> Answer WithAddress(SystemCall& call, Use use) {
+  auto socket = GetSocket(call);
+  if (!socket)
+    return socket.error();
+  auto address = ReadAddress(call, call.argument(1), call.argument(2));
+  if (!address)
+    return address.error();
+  return use(**socket, *address);
+}
+
 Answer GiveNumber(SystemCall& call, RefPtr<Descriptor> socket, int flags) {
   auto number = call.uc().descriptors().Allocate(
       std::move(socket), (flags & abi::kOpenCloseOnExec) != 0);
@@ -58,7 +69,7 @@ Answer AcceptWith(SystemCall& call, int flags) {
   call.uc().DescriptorsChanged();
   auto& made = static_cast<SocketDescriptor&>(*accepted);
   if (call.argument(1))
-    if (auto given = GiveAddress(call, 1, 2, made,
+    if (auto given = GiveAddress(call, call.argument(1), call.argument(2), made,
                                  made.peer().value_or(InternetAddress()));
         !given)
       return given;
@@ -112,28 +123,19 @@ ebbrt::Answer ebbrt::personality::SocketPair(SystemCall& call) {
 }
 
 ebbrt::Answer ebbrt::personality::Connect(SystemCall& call) {
-  auto descriptor = GetSocket(call);
-  if (!descriptor)
-    return descriptor.error();
-  auto address = ReadAddress(call, call.argument(1), call.argument(2));
-  if (!address)
-    return address.error();
-  auto& socket = **descriptor;
-  auto begun = socket.Connect(*address);
-  call.uc().DescriptorsChanged();
-  if (begun || begun.error() != Errno::kInProgress || socket.non_blocking())
-    return Zero(begun);
-  return call.Wait(true, kNever, [&]() { return Zero(socket.Connected()); });
+  return WithAddress(call, [&](auto& socket, auto address) -> Answer {
+    auto begun = socket.Connect(address);
+    call.uc().DescriptorsChanged();
+    if (begun || begun.error() != Errno::kInProgress || socket.non_blocking())
+      return Zero(begun);
+    return call.Wait(true, kNever, [&]() { return Zero(socket.Connected()); });
+  });
 }
 
 ebbrt::Answer ebbrt::personality::Bind(SystemCall& call) {
-  auto descriptor = GetSocket(call);
-  if (!descriptor)
-    return descriptor.error();
-  auto address = ReadAddress(call, call.argument(1), call.argument(2));
-  if (!address)
-    return address.error();
-  return Zero((*descriptor)->Bind(*address));
+  return WithAddress(call, [](auto& socket, auto address) {
+    return Zero(socket.Bind(address));
+  });
 }
 
 ebbrt::Answer ebbrt::personality::Listen(SystemCall& call) {
@@ -164,7 +166,8 @@ ebbrt::Answer ebbrt::personality::SocketName(SystemCall& call) {
   auto socket = GetSocket(call);
   if (!socket)
     return socket.error();
-  return GiveAddress(call, 1, 2, **socket, (*socket)->local());
+  return GiveAddress(call, call.argument(1), call.argument(2), **socket,
+                     (*socket)->local());
 }
 
 ebbrt::Answer ebbrt::personality::PeerName(SystemCall& call) {
@@ -174,7 +177,8 @@ ebbrt::Answer ebbrt::personality::PeerName(SystemCall& call) {
   auto peer = (*socket)->peer();
   if (!peer && (*socket)->internet())
     return Errno::kNotConnected;
-  return GiveAddress(call, 1, 2, **socket, peer.value_or(InternetAddress()));
+  return GiveAddress(call, call.argument(1), call.argument(2), **socket,
+                     peer.value_or(InternetAddress()));
 }
 
 // Those that are not known tune what does not exist here.

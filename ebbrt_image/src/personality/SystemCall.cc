@@ -96,6 +96,8 @@ extern "C" void HandleSystemCall(ebbrt::TrapFrame* frame) {
   thread.EnterCall();
   auto answer = Dispatch(call);
   thread.LeaveCall();
+  if (!answer && answer.error() == Errno::kRestart)
+    thread.WaitAnew(thread.uc().io());
   frame->rax =
       answer ? *answer
              : static_cast<uint64_t>(-static_cast<int64_t>(answer.error()));

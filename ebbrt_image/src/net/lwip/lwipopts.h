@@ -55,13 +55,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 // net/LwipPort.cc
 void* NetworkAllocate(size_t size);
-void* NetworkAllocateZeroed(size_t count, size_t size);
 void NetworkFree(void* object);
 uint32_t NetworkRandom(void);
 // net/TcpIp.cc
@@ -70,5 +70,13 @@ uint32_t NetworkFirstNumber(uint32_t local, uint16_t local_port, uint32_t peer,
 #ifdef __cplusplus
 }
 #endif
+
+// lwIP multiplies sizes of its own, which are small.
+static inline void* NetworkAllocateZeroed(size_t count, size_t size) {
+  void* object = NetworkAllocate(count * size);
+  if (object)
+    memset(object, 0, count * size);
+  return object;
+}
 
 #endif  // EBBRT_NET_LWIP_LWIPOPTS_H_
