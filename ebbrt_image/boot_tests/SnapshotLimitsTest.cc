@@ -115,6 +115,27 @@ void ManyAtOnce() {
   });
 }
 
+// A UC that waits for a request has no stack. If there is none for it when the
+// request comes, it ends, and the others go on.
+void NoStackToGoOnWith() {
+  auto base = Base();
+  ReturnsAllFrames([&base] {
+    TalkingRunner poor(base), other(base);
+    poor.Settle();
+    other.Settle();
+    Vector<Pfn> taken;
+    taken.Reserve(PageAllocator::FreeFrames());
+    while (PageAllocator::UncachedFrames() > kKernelReserve / 4)
+      taken.PushBack(page_allocator->Allocate());
+    poor.Request(Of(kCheck), 0);
+    Expect(poor.Wait(), EndKind::kMemoryLimit, "out of memory");
+    for (auto pfn : taken)
+      page_allocator->Free(pfn);
+    Check(other, 0);
+    Finish(other, 3);
+  });
+}
+
 // What is deep or goes in rings does not take the kernel's small stacks with
 // it: when it is made, captured, sent, received, copied and dropped.
 void DeepThings() {
@@ -147,6 +168,7 @@ void AppMain() {
   Case("deep", DeepThings);
   Case("little memory", LittleIsLeft);
   Case("many at once", ManyAtOnce);
+  Case("no stack", NoStackToGoOnWith);
   Case("many files", ManyFiles);
   Case("full pipes", FullPipes);
   Pass();

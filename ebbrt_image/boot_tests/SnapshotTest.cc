@@ -87,6 +87,26 @@ void CopiesOnAllCores() {
   });
 }
 
+// However many wait for their first request, they take no stacks.
+void IdleCopiesHaveNoStacks() {
+  auto base = Base();
+  ReturnsAllFrames([&base] {
+    constexpr size_t kCopies = 60;
+    auto stacks = StackPool::Count();
+    std::unique_ptr<TalkingRunner> copies[kCopies];
+    for (auto& copy : copies) {
+      copy = std::make_unique<TalkingRunner>(base);
+      copy->Settle();
+    }
+    kbugon(StackPool::Count() > stacks + kCopies / 2, "%lu stacks, before %lu",
+           StackPool::Count(), stacks);
+    for (auto& copy : copies) {
+      Check(*copy, 0);
+      Finish(*copy, 3);
+    }
+  });
+}
+
 struct Sizes {
   size_t own_pages;
   uint64_t tables;
@@ -291,6 +311,7 @@ void AppMain() {
   Case("writes", WritesStayWithTheWriter);
   Case("many", ManyCopiesOnOneCore);
   Case("all cores", CopiesOnAllCores);
+  Case("idle", IdleCopiesHaveNoStacks);
   Case("deploy", DeployTakesTheRootOnly);
   Case("counters", FaultsOfACopyAreExact);
   Case("ahead", WritesComeAhead);

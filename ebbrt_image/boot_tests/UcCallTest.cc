@@ -41,7 +41,7 @@ void BadPointersAreAnswered() {
 }
 
 void SocketsInside() {
-  for (auto* scenario : {"inside", "nonsense", "hoard"}) {
+  for (auto* scenario : {"inside", "nonsense", "messages", "hoard"}) {
     kprintf("  %s\n", scenario);
     ReturnsAllFrames([scenario] {
       ExpectStatus(Run({"sockets", scenario}, SmallLimits()), 0);

@@ -41,6 +41,13 @@ void CallsDoWhatTheySay() {
   }
 }
 
+void PeakStaysWhenPagesGo() {
+  auto outcome = Run({"memory", "unmap"});
+  ExpectStatus(outcome, 0);
+  // It unmaps eight pages that it has written.
+  kassert(outcome.peak_frames >= outcome.owned_frames + 8);
+}
+
 void LimitEndsTheUc() {
   ReturnsAllFrames([] {
     UcLimits limits;
@@ -50,6 +57,7 @@ void LimitEndsTheUc() {
            "1200 KiB of its own in use, limit 1200");
     // Page tables count as well.
     kassert(outcome.owned_frames > 280 && outcome.owned_frames < 300);
+    kassert(outcome.peak_frames == limits.frames);
     outcome = Run({"memory", "sparse"}, limits);
     Expect(outcome, EndKind::kMemoryLimit, "limit 1200 KiB");
     kassert(outcome.owned_frames < 10);
@@ -146,6 +154,7 @@ void WritesArePrivate() {
 void AppMain() {
   test::Case("counters", FaultsAreCountedExactly);
   test::Case("calls", CallsDoWhatTheySay);
+  test::Case("peak", PeakStaysWhenPagesGo);
   test::Case("limit", LimitEndsTheUc);
   test::Case("tables", TablesAreWithinTheLimit);
   test::Case("private", WritesArePrivate);

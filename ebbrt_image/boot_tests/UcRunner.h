@@ -31,6 +31,7 @@ struct Outcome {
   char message[200];
   AddressSpace::Counters counters;
   uint64_t owned_frames;
+  uint64_t peak_frames;
 
   bool Says(std::string_view text) const {
     return std::string_view(message).find(text) != std::string_view::npos;
@@ -83,6 +84,7 @@ class UcRunner : public UcObserver {
                 std::strlen(uc.end_message()) + 1);
     outcome_.counters = uc.space().counters();
     outcome_.owned_frames = uc.space().owned_frames();
+    outcome_.peak_frames = uc.space().peak_frames();
     uc_.reset();
     end_.WakeAll();
   }

@@ -31,7 +31,7 @@ constexpr FaultCase kFaults[] = {
     {"run-kernel", EndKind::kFault, "of address 0xffffffff80100000"},
     {"read-strange", EndKind::kFault, "protection"},
     {"run-strange", EndKind::kFault, "protection"},
-    {"stack", EndKind::kFault, "write of address 0x7fffff7fe"},
+    {"stack", EndKind::kFault, "write of address 0x3f7ff"},
     {"divide", EndKind::kFault, "divide error"},
     {"illegal", EndKind::kFault, "invalid opcode"},
     {"hlt", EndKind::kFault, "protection"},

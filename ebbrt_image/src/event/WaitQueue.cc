@@ -1,7 +1,7 @@
 #include "event/WaitQueue.h"
 
 bool ebbrt::WaitQueue::Wait(uint64_t deadline) {
-  Waiter waiter;
+  BlockedEvent waiter;
   waiter.queue = this;
   waiters_.PushBack(waiter);
   if (deadline != kNever)
@@ -12,11 +12,8 @@ bool ebbrt::WaitQueue::Wait(uint64_t deadline) {
 
 void ebbrt::WaitQueue::WakeOne() {
   auto* waiter = waiters_.PopFront();
-  if (!waiter)
-    return;
-  timer->Stop(*waiter);
-  waiter->woken = true;
-  EventManager::ActivateContext(waiter->context);
+  if (waiter)
+    waiter->Wake();
 }
 
 void ebbrt::WaitQueue::WakeAll() {
@@ -24,7 +21,13 @@ void ebbrt::WaitQueue::WakeAll() {
     WakeOne();
 }
 
-void ebbrt::WaitQueue::Waiter::Fire() {
+void ebbrt::WaitQueue::BlockedEvent::Wake() {
+  timer->Stop(*this);
+  woken = true;
+  EventManager::ActivateContext(context);
+}
+
+void ebbrt::WaitQueue::BlockedEvent::Fire() {
   queue->waiters_.Erase(*this);
   EventManager::ActivateContext(context);
 }

@@ -49,6 +49,7 @@ std::unique_ptr<ebbrt::MemoryImage> ebbrt::AddressSpace::Capture() {
   image->Take(tree_);
   owned_frames_ = 0;
   file_frames_ = 0;
+  peak_frames_ = 0;
   if (loaded())
     cpu::WriteCr3(tree_.root().address());
   return image;
@@ -71,6 +72,7 @@ bool ebbrt::AddressSpace::ChargeFile() {
   if (!HasRoom(1) || file_frames_ >= frame_limit_ / 2)
     return false;
   ++file_frames_;
+  note_peak();
   return true;
 }
 
@@ -94,7 +96,9 @@ ebbrt::Result<void> ebbrt::AddressSpace::MapFixed(const Region& region) {
 ebbrt::Result<uint64_t> ebbrt::AddressSpace::FindRoom(uint64_t size) const {
   // Below the stack's region there is always the guard of one page.
   auto address =
-      regions_.FindFree(size, kLowest, kHighest - kStackSize - kPageSize);
+      regions_.FindFree(size, kLowest, kStackEnd - kStackSize - kPageSize);
+  if (!address)
+    address = regions_.FindFree(size, kNear, kHighest);
   if (!address)
     return Errno::kNoMemory;
   return address;
@@ -312,9 +316,15 @@ ebbrt::Pfn ebbrt::AddressSpace::allocate() {
       PageAllocator::UncachedFrames() <= kKernelReserve)
     return Pfn::None();
   auto pfn = page_allocator->Allocate();
-  if (pfn.valid())
+  if (pfn.valid()) {
     ++owned_frames_;
+    note_peak();
+  }
   return pfn;
+}
+
+void ebbrt::AddressSpace::note_peak() {
+  peak_frames_ = std::max(peak_frames_, own_frames());
 }
 
 bool ebbrt::AddressSpace::fill(const Region& region, uint64_t page,

@@ -19,6 +19,10 @@ class AddressSpace {
  public:
   static constexpr uint64_t kLowest = 0x10000;
   static constexpr uint64_t kHighest = 0x7FFFFFFFF000;
+  // The program lies below this, and what fits there too: all that then needs
+  // the same upper tables, of which each UC gets its own when it writes.
+  static constexpr uint64_t kNear = 1 << 30;
+  static constexpr uint64_t kStackEnd = kNear;
   static constexpr uint64_t kStackSize = 8 << 20;
 
   enum class Fault { kResolved, kNoAccess, kNoMemory };
@@ -60,6 +64,8 @@ class AddressSpace {
   uint64_t own_frames() const {
     return owned_frames_ + tree_.tables() + file_frames_ + buffer_frames_;
   }
+  // The most that these were since the last capture.
+  uint64_t peak_frames() const { return peak_frames_; }
   bool HasRoom(uint64_t frames) const {
     return own_frames() + frames <= frame_limit_;
   }
@@ -77,7 +83,7 @@ class AddressSpace {
 
   // Maps `region` where it says; what was there before is dropped.
   Result<void> MapFixed(const Region& region);
-  // Finds room for a region of `size` bytes, near the top.
+  // Finds room for a region of `size` bytes: below the stack, or near the top.
   Result<uint64_t> FindRoom(uint64_t size) const;
   Result<void> Unmap(uint64_t start, uint64_t end);
   // All of it, or nothing if memory is short.
@@ -165,6 +171,7 @@ class AddressSpace {
   // False if the tables on the way to `page` would go beyond the limit.
   bool may_own(uint64_t page) const;
   Pfn allocate();
+  void note_peak();
   bool fill(const Region& region, uint64_t page, bool write);
   bool copy_on_write(Entry& entry);
   void map_around(const Region& region, uint64_t page);
@@ -176,6 +183,7 @@ class AddressSpace {
   Tree tree_;
   RegionMap regions_;
   uint64_t owned_frames_ = 0;
+  uint64_t peak_frames_ = 0;
   uint64_t file_frames_ = 0;
   uint64_t buffer_frames_ = 0;
   uint64_t frame_limit_;

@@ -191,7 +191,7 @@ ebbrt::Result<uint64_t>
 ebbrt::ElfLoader::build_stack(std::span<const std::string_view> arguments,
                               std::span<const std::string_view> environment) {
   Region stack;
-  stack.end = AddressSpace::kHighest;
+  stack.end = AddressSpace::kStackEnd;
   stack.start = stack.end - AddressSpace::kStackSize;
   stack.protection = {true, true, false};
   if (auto mapped = space_.MapFixed(stack); !mapped)

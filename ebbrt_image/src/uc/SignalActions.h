@@ -20,6 +20,9 @@ class SignalActions {
 
   // Signals count from 1.
   SignalAction& operator[](unsigned signal) { return actions_[signal - 1]; }
+  const SignalAction& operator[](unsigned signal) const {
+    return actions_[signal - 1];
+  }
 
  private:
   SignalAction actions_[kSignals];

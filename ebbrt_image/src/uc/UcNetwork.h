@@ -15,7 +15,7 @@ class UcNetwork final : public SocketOwner, public NetworkClient {
  public:
   explicit UcNetwork(UnikernelContext& uc) : uc_(uc) {}
 
-  // They count until the next.
+  // They count for the request that is being served; null: for none.
   void set_rights(std::unique_ptr<NetworkRights> rights) {
     rights_ = std::move(rights);
   }

@@ -31,6 +31,10 @@ constexpr uint64_t kFlagsResume = 0x10000;
 constexpr uint64_t kVectorDebug = 1;
 constexpr uint64_t kSystemCallSize = 2;  // bytes of the instruction
 
+// Frames for the stack of a thread that starts.
+constexpr uint64_t kFramesToStart =
+    ebbrt::kEventStackSize / ebbrt::kPageSize + 1;
+
 // The state that FNINIT and the default MXCSR give.
 struct [[gnu::packed]] FpuImage {
   uint16_t control = 0x37F;
@@ -83,6 +87,11 @@ uint64_t ebbrt::UcThread::Starting() {
   return starting.load(std::memory_order_relaxed);
 }
 
+bool ebbrt::UcThread::CanStart(uint64_t threads, uint64_t frames) {
+  return PageAllocator::UncachedFrames() >
+         frames + (Starting() + threads) * kFramesToStart;
+}
+
 ebbrt::UcThread& ebbrt::UcThread::Current() {
   auto* thread = cpu::Current().current_thread;
   kassert(thread);
@@ -107,7 +116,7 @@ ebbrt::Result<ebbrt::ThreadState> ebbrt::UcThread::Capture(bool self) {
   if (call_ == Call::kCommitted)
     return Errno::kBusy;
   ThreadState state;
-  // Before it ran for the first time, its frame is not on a stack yet.
+  // Without a stack it goes on from where it starts.
   state.frame = stack_top_ ? frame() : start_frame_;
   if (call_ == Call::kRestartable) {
     if (self)
@@ -224,6 +233,22 @@ void ebbrt::UcThread::load_breakpoint() {
     return;
   core.breakpoint = wanted;
   debug_registers::Arm(wanted);
+}
+
+void ebbrt::UcThread::WaitAnew(WaitQueue& queue) {
+  start_frame_ = frame();
+  start_frame_.rip -= kSystemCallSize;
+  stack_top_ = 0;
+  // What is loaded for it has the old stack.
+  cpu::Current().current_thread = nullptr;
+  queue.Add(*this);
+  event_manager->Exit();
+}
+
+void ebbrt::UcThread::Wake() {
+  if (!uc_.ended() && !CanStart(1, kLeast))
+    uc_.EndByMemory();
+  Resume();
 }
 
 void ebbrt::UcThread::Exit() {

@@ -1,5 +1,6 @@
 // A thread of a UC. In the kernel it is an event: its kernel stack is the
-// event's stack, with the registers of ring 3 at the top.
+// event's stack, with the registers of ring 3 at the top. While it waits to
+// make a call anew it has none.
 #ifndef EBBRT_UC_UCTHREAD_H_
 #define EBBRT_UC_UCTHREAD_H_
 
@@ -7,15 +8,18 @@
 
 #include "arch/TrapFrame.h"
 #include "event/EventManager.h"
+#include "event/WaitQueue.h"
 #include "lib/IntrusiveList.h"
 #include "lib/Result.h"
+#include "mm/KernelFrames.h"
 #include "uc/ThreadState.h"
 
 namespace ebbrt {
 
 class UnikernelContext;
 
-class UcThread : public IntrusiveListHook<UcThread> {
+class UcThread final : public IntrusiveListHook<UcThread>,
+                       private WaitQueue::Waiter {
  public:
   UcThread(UnikernelContext& uc, uint32_t id);
   // A thread as it was captured; Resume starts it.
@@ -40,8 +44,10 @@ class UcThread : public IntrusiveListHook<UcThread> {
   // Threads of all UCs that were started and did not run yet: each will take a
   // stack.
   static uint64_t Starting();
-  // Frames to keep for that, of one thread.
-  static constexpr uint64_t kFramesToStart = kEventStackSize / kPageSize + 1;
+  // Whether there are `frames` beside what those and `threads` more will take.
+  static bool CanStart(uint64_t threads, uint64_t frames);
+  // Of the kernel's own frames, one call keeps less than this for itself.
+  static constexpr uint64_t kLeast = kKernelReserve / 2;
 
   // The thread that entered the kernel last on this core.
   static UcThread& Current();
@@ -71,6 +77,10 @@ class UcThread : public IntrusiveListHook<UcThread> {
   // Lets all others run first.
   void GiveWay();
 
+  // Gives the running thread's stack up until `queue` is woken; then it makes
+  // its system call anew. Nobody may count on what is on the stack.
+  [[noreturn]] void WaitAnew(WaitQueue& queue);
+
   // Ends the running thread.
   [[noreturn]] void Exit();
 
@@ -79,6 +89,7 @@ class UcThread : public IntrusiveListHook<UcThread> {
 
   enum class Call { kNone, kRestartable, kCommitted };
 
+  void Wake() override;
   void run();
   void begin_slice();
   void load();

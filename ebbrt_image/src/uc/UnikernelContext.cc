@@ -15,19 +15,9 @@ namespace {
 constexpr int kChannelNumber = 3;
 constexpr uint64_t kMillisecond = 1000000;
 
-// Of the kernel's own frames, one call keeps less than this for itself.
-constexpr uint64_t kLeast = ebbrt::kKernelReserve / 2;
-
 bool FilesFit(const ebbrt::UcFiles& files) {
   return ebbrt::PageAllocator::UncachedFrames() >
          ebbrt::kKernelReserve + files.BufferFrames();
-}
-
-// Whether there are `frames` beside what `threads` more will take for stacks.
-bool CanStart(uint64_t threads, uint64_t frames) {
-  using ebbrt::UcThread;
-  return ebbrt::PageAllocator::UncachedFrames() >
-         frames + (UcThread::Starting() + threads) * UcThread::kFramesToStart;
 }
 
 // Puts what needs no UC in place of the consoles of a captured one.
@@ -92,7 +82,6 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
   break_start_ = state.break_start;
   break_end_ = state.break_end;
   next_thread_id_ = state.next_thread_id;
-  signals_ = state.signals;
   channel_->Inherit(state.ready, state.serving);
   space_.set_buffer_frames(files_.BufferFrames());
   for (const auto& thread : state.threads) {
@@ -103,8 +92,8 @@ ebbrt::UnikernelContext::UnikernelContext(uint32_t id, const UcLimits& limits,
 
 bool ebbrt::UnikernelContext::HasRoomFor(const Snapshot& snapshot) {
   const auto& state = snapshot.state();
-  return CanStart(state.threads.size(),
-                  kKernelReserve + state.files->BufferFrames());
+  return UcThread::CanStart(state.threads.size(),
+                            kKernelReserve + state.files->BufferFrames());
 }
 
 ebbrt::UnikernelContext::~UnikernelContext() {
@@ -171,7 +160,7 @@ ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
   state.next_thread_id = next_thread_id_;
   state.ready = channel_->ready();
   state.serving = serving_ || channel_->answers_original();
-  state.signals = signals_;
+  state.signals = signals();
   learn_writes();
   answered_ = 0;
   PrototypeConsoles prototypes;
@@ -183,6 +172,7 @@ ebbrt::UnikernelContext::Capture(uint32_t snapshot_id, UcThread* self) {
     ++self_captures_;
   origin_ = MakeRef<Snapshot>(snapshot_id, std::move(origin_),
                               std::move(memory), std::move(state));
+  signals_ = nullptr;
   return origin_;
 }
 
@@ -200,7 +190,8 @@ ebbrt::UnikernelContext::Consoles::CloneConsole(const Descriptor& source) {
 }
 
 ebbrt::UcThread* ebbrt::UnikernelContext::AddThread() {
-  if (ended_ || thread_count_ >= limits_.threads || !CanStart(1, kLeast))
+  if (ended_ || thread_count_ >= limits_.threads ||
+      !UcThread::CanStart(1, UcThread::kLeast))
     return nullptr;
   auto* thread = new UcThread(*this, next_thread_id_++);
   threads_.PushBack(*thread);
@@ -239,6 +230,8 @@ void ebbrt::UnikernelContext::EndRequest() {
   kassert(serving_);
   observer_.RequestEnded(*this);
   serving_ = false;
+  // A context that stays idle, or a copy of it, may have lost them since.
+  network_.set_rights(nullptr);
   ++answered_;
   timer->Stop(run_timer_);
   // The next request may be read now.
@@ -295,6 +288,20 @@ void ebbrt::UnikernelContext::EndByMemory() {
           ? PageAllocator::TotalFrames() * kPageSize / 1024
           : limits_.frames * kPageSize / 1024,
       PageAllocator::FreeFrames() * kPageSize / 1024);
+}
+
+const ebbrt::SignalActions& ebbrt::UnikernelContext::signals() const {
+  static constinit const SignalActions kDefaults;
+  if (signals_)
+    return *signals_;
+  return origin_ ? origin_->state().signals : kDefaults;
+}
+
+void ebbrt::UnikernelContext::SetSignal(unsigned signal,
+                                        const SignalAction& action) {
+  if (!signals_)
+    signals_ = std::make_unique<SignalActions>(signals());
+  (*signals_)[signal] = action;
 }
 
 bool ebbrt::UnikernelContext::FirstRefusal(uint64_t number) {

@@ -4,6 +4,7 @@
 #define EBBRT_UC_UNIKERNELCONTEXT_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -152,7 +153,8 @@ class UnikernelContext {
   EndKind end_kind() const { return end_kind_; }
   const char* end_message() const { return end_message_; }
 
-  SignalActions& signals() { return signals_; }
+  const SignalActions& signals() const;
+  void SetSignal(unsigned signal, const SignalAction& action);
 
   // True once per call number, for the log.
   bool FirstRefusal(uint64_t number);
@@ -216,7 +218,8 @@ class UnikernelContext {
   bool ended_ = false;
   EndKind end_kind_ = EndKind::kExit;
   char end_message_[200] = {};
-  SignalActions signals_;
+  // Null while they are those of `origin_`, or all the default.
+  std::unique_ptr<SignalActions> signals_;
   uint64_t refused_[kRefusalWords] = {};
 };
 
