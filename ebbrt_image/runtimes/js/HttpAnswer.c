@@ -5,7 +5,12 @@
 
 #include "llhttp.h"
 
-enum { kSwitchingProtocols = 101, kFirstFinal = 200 };
+enum {
+  kSwitchingProtocols = 101,
+  kFirstFinal = 200,
+  kNoContent = 204,
+  kNotModified = 304,
+};
 
 typedef struct {
   uint8_t* bytes;
@@ -62,6 +67,12 @@ static int EndText(HttpAnswer* answer) {
   return Append(answer, &answer->head, "", 1);
 }
 
+// What comes behind the body is no part of the head: a server cannot say there
+// what it did not say before.
+static bool Trailing(const HttpAnswer* answer) {
+  return answer->state != kAnswerBegun;
+}
+
 // A piece of the reason, a name or a value.
 static int OnHead(llhttp_t* parser, const char* at, size_t length) {
   HttpAnswer* answer = AnswerOf(parser);
@@ -70,6 +81,8 @@ static int OnHead(llhttp_t* parser, const char* at, size_t length) {
     return Break(answer, "its head has more than 64 KiB");
   if (length > 0 && memchr(at, 0, length))
     return Break(answer, "its head has a zero byte");
+  if (Trailing(answer))
+    return HPE_OK;
   return Append(answer, &answer->head, at, length);
 }
 
@@ -82,6 +95,8 @@ static int OnReasonEnd(llhttp_t* parser) {
 
 static int OnNameEnd(llhttp_t* parser) {
   HttpAnswer* answer = AnswerOf(parser);
+  if (Trailing(answer))
+    return HPE_OK;
   int ended = EndText(answer);
   answer->fields[answer->count].value = answer->head.length;
   return ended;
@@ -89,6 +104,8 @@ static int OnNameEnd(llhttp_t* parser) {
 
 static int OnValueEnd(llhttp_t* parser) {
   HttpAnswer* answer = AnswerOf(parser);
+  if (Trailing(answer))
+    return HPE_OK;
   if (++answer->count == kMaxAnswerFields)
     return Break(answer, "its head has more than 255 fields");
   int ended = EndText(answer);
@@ -100,17 +117,23 @@ static bool Interim(const HttpAnswer* answer) {
   return answer->parser.status_code < kFirstFinal;
 }
 
+// Whatever its fields say.
+static bool WithoutBody(const HttpAnswer* answer) {
+  int status = answer->parser.status_code;
+  return answer->without_body || status == kNoContent ||
+         status == kNotModified || Interim(answer);
+}
+
 static int OnHeadEnd(llhttp_t* parser) {
   HttpAnswer* answer = AnswerOf(parser);
   if (parser->status_code == kSwitchingProtocols)
     return Break(answer, "it changes the protocol, which nobody asked for");
-  if (Interim(answer))
-    return 0;
-  if ((parser->flags & F_CONTENT_LENGTH) && !answer->without_body &&
+  if ((parser->flags & F_CONTENT_LENGTH) && !WithoutBody(answer) &&
       parser->content_length > kMaxAnswerBody)
     return Break(answer, "its body has more than 64 MiB");
-  answer->state = kAnswerHasHead;
-  return answer->without_body ? 1 : 0;
+  if (!Interim(answer))
+    answer->state = kAnswerHasHead;
+  return WithoutBody(answer) ? 1 : 0;
 }
 
 static int OnBody(llhttp_t* parser, const char* at, size_t length) {

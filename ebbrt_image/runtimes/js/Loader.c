@@ -195,6 +195,13 @@ static void AddExports(JSContext* context) {
   JS_FreeValue(context, global);
 }
 
+void ClearExports(JSContext* context) {
+  JSValue global = JS_GetGlobalObject(context);
+  JS_SetPropertyStr(context, global, "exports", JS_UNDEFINED);
+  JS_SetPropertyStr(context, global, "module", JS_UNDEFINED);
+  JS_FreeValue(context, global);
+}
+
 // The script's entry: what it exports by that name, or declares.
 static JSValue EntryOfScript(JSContext* context, const char* entry) {
   JSValue global = JS_GetGlobalObject(context);

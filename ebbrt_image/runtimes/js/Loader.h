@@ -14,5 +14,9 @@ bool LoadFunction(JSContext* context, JSValueConst request, JSValue* entry,
 // Removes the files of a zip, and forgets the function's snapshot point.
 void UnloadFunction(JSContext* context);
 
+// Empties `module` and `exports`, so that the realm holds nothing of a function
+// that left no other trace.
+void ClearExports(JSContext* context);
+
 // Lets modules import each other from the zip's folder.
 void SetModuleLoader(JSRuntime* runtime);

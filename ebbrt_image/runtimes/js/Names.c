@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
+#include <errno.h>
 #include <resolv.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,10 +13,13 @@ enum { kMessage = 512, kHeader = 12, kPort = 53 };
 
 static const uint8_t kHead[kHeader] = {'j', 's', 1, 0, 0, 1};
 
+enum { kNoDescriptor = -2 };
+
+// The answer's size, or less than 0.
 static int Ask(const uint8_t* question, size_t size, uint8_t* answer) {
   int asked = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (asked < 0)
-    return -1;
+    return errno == EMFILE ? kNoDescriptor : -1;
   struct sockaddr_in server = {.sin_family = AF_INET,
                                .sin_port = htons(kPort),
                                .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -60,5 +64,5 @@ int AddressesOf(const char* host, uint32_t addresses[kMostAddresses]) {
   memcpy(question + size, kWanted, sizeof(kWanted));
   uint8_t answer[kMessage];
   int got = Ask(question, size + sizeof(kWanted), answer);
-  return AddressesIn(answer, got, addresses);
+  return got == kNoDescriptor ? -1 : AddressesIn(answer, got, addresses);
 }

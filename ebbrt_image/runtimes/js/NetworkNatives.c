@@ -13,6 +13,7 @@
 #include "Buffers.h"
 #include "EventLoop.h"
 #include "HttpAnswer.h"
+#include "Inflate.h"
 #include "Names.h"
 #include "Natives.h"
 
@@ -70,7 +71,14 @@ static JSValue ThrowSystem(JSContext* context, int error) {
   return JS_ThrowTypeError(context, "%s", strerror(error));
 }
 
-// lookUp(host) -> its addresses, as numbers
+// Gives back the descriptors of responses that nobody has, if a cycle keeps
+// them.
+static void Collect(JSContext* context) {
+  JS_RunGC(JS_GetRuntime(context));
+}
+
+// lookUp(host, whether to collect) -> its addresses, as numbers; undefined
+// without a descriptor
 static JSValue LookUp(JSContext* context, JSValueConst self, int argc,
                       JSValueConst* argv) {
   (void)self;
@@ -80,7 +88,13 @@ static JSValue LookUp(JSContext* context, JSValueConst self, int argc,
   if (!host)
     return JS_EXCEPTION;
   int count = AddressesOf(host, addresses);
+  if (count < 0 && JS_ToBool(context, argv[1]) > 0) {
+    Collect(context);
+    count = AddressesOf(host, addresses);
+  }
   JS_FreeCString(context, host);
+  if (count < 0)
+    return JS_UNDEFINED;
   JSValue list = JS_NewArray(context);
   for (int i = 0; i < count; ++i) {
     if (JS_SetPropertyUint32(context, list, (uint32_t)i,
@@ -109,7 +123,8 @@ static int Connect(uint32_t address, uint16_t port) {
   return -1;
 }
 
-// openExchange(address, port, without body) -> exchange that connects
+// openExchange(address, port, without body, whether to collect) -> exchange
+// that connects; undefined without a descriptor
 static JSValue OpenExchange(JSContext* context, JSValueConst self, int argc,
                             JSValueConst* argv) {
   (void)self;
@@ -120,11 +135,12 @@ static JSValue OpenExchange(JSContext* context, JSValueConst self, int argc,
       JS_ToUint32(context, &port, argv[1]) < 0)
     return JS_EXCEPTION;
   int made = Connect(address, (uint16_t)port);
-  if (made < 0 && errno == EMFILE) {
-    // Responses that nobody read, and that a cycle keeps.
-    JS_RunGC(JS_GetRuntime(context));
+  if (made < 0 && errno == EMFILE && JS_ToBool(context, argv[3]) > 0) {
+    Collect(context);
     made = Connect(address, (uint16_t)port);
   }
+  if (made < 0 && errno == EMFILE)
+    return JS_UNDEFINED;
   if (made < 0)
     return ThrowSystem(context, errno);
   Exchange* exchange = calloc(1, sizeof(*exchange));
@@ -141,7 +157,8 @@ static JSValue OpenExchange(JSContext* context, JSValueConst self, int argc,
   return object;
 }
 
-// waitFor(exchange, to write, resolve): has it called when it may go on.
+// waitFor(exchange, to write, resolve): has it called when it may go on. Who
+// writes has to hear as well: a server may wait for that.
 static JSValue WaitFor(JSContext* context, JSValueConst self, int argc,
                        JSValueConst* argv) {
   (void)self;
@@ -149,7 +166,9 @@ static JSValue WaitFor(JSContext* context, JSValueConst self, int argc,
   Exchange* exchange = OpenExchangeOf(context, argv[0]);
   if (!exchange)
     return JS_EXCEPTION;
-  short events = JS_ToBool(context, argv[1]) > 0 ? POLLOUT : POLLIN;
+  short events = POLLIN;
+  if (JS_ToBool(context, argv[1]) > 0)
+    events |= POLLOUT;
   if (WatchDescriptor(context, exchange->descriptor, events, argv[2]) < 0)
     return JS_EXCEPTION;
   return JS_UNDEFINED;
@@ -291,6 +310,25 @@ static JSValue TakeBody(JSContext* context, JSValueConst self, int argc,
   return JS_NewUint8Array(context, bytes, length, FreeBody, NULL, false);
 }
 
+// unpacked(buffer, offset, length, whether gzip) -> Uint8Array
+static JSValue Unpacked(JSContext* context, JSValueConst self, int argc,
+                        JSValueConst* argv) {
+  (void)self;
+  (void)argc;
+  size_t packed_length;
+  uint8_t* packed = RangeOf(context, argv, &packed_length);
+  if (!packed)
+    return JS_EXCEPTION;
+  size_t length;
+  const char* fault;
+  uint8_t* bytes =
+      Inflate(packed, packed_length, JS_ToBool(context, argv[3]) > 0,
+              kMaxAnswerBody, &length, &fault);
+  if (!bytes)
+    return JS_ThrowTypeError(context, "no good body: %s", fault);
+  return JS_NewUint8Array(context, bytes, length, FreeBody, NULL, false);
+}
+
 // closeExchange(exchange): may be called again.
 static JSValue CloseExchange(JSContext* context, JSValueConst self, int argc,
                              JSValueConst* argv) {
@@ -304,14 +342,15 @@ static JSValue CloseExchange(JSContext* context, JSValueConst self, int argc,
 }
 
 static const JSCFunctionListEntry functions[] = {
-    JS_CFUNC_DEF("lookUp", 1, LookUp),
-    JS_CFUNC_DEF("openExchange", 3, OpenExchange),
+    JS_CFUNC_DEF("lookUp", 2, LookUp),
+    JS_CFUNC_DEF("openExchange", 4, OpenExchange),
     JS_CFUNC_DEF("waitFor", 3, WaitFor),
     JS_CFUNC_DEF("finishConnect", 1, FinishConnect),
     JS_CFUNC_DEF("send", 4, Send),
     JS_CFUNC_DEF("receive", 1, Receive),
     JS_CFUNC_DEF("answerHead", 1, AnswerHead),
     JS_CFUNC_DEF("takeBody", 1, TakeBody),
+    JS_CFUNC_DEF("unpacked", 4, Unpacked),
     JS_CFUNC_DEF("closeExchange", 1, CloseExchange),
 };
 

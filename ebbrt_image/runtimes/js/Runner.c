@@ -12,6 +12,7 @@
 #include "Json.h"
 #include "Loader.h"
 #include "Memory.h"
+#include "NetworkExercise.h"
 #include "Point.h"
 #include "Realm.h"
 
@@ -67,6 +68,15 @@ static void Unload(Runner* runner) {
   JS_RunGC(runner->runtime);
   runner->realm = NewRealm(runner->runtime);
   runner->used = false;
+}
+
+// The same of a function that leaves its realm as it was: a new one would dirty
+// a hundred pages.
+static void UnloadTraceless(Runner* runner) {
+  if (runner->used)
+    ClearExports(runner->realm);
+  runner->used = false;
+  Unload(runner);
 }
 
 static bool Load(Runner* runner, const Frame* frame, Failure* failure) {
@@ -248,12 +258,13 @@ static int Invoke(Runner* runner, const Frame* frame) {
 // --- before the base snapshot ---
 
 // Runs the ways of a request once, so that what they need is in the snapshot.
+// The function leaves no trace in the realm, which is that of the base.
 static void Rehearse(Runner* runner) {
   static const char kFunction[] =
       "{\"name\":\"rehearsal\",\"main\":\"main\",\"format\":\"source\","
-      "\"code\":\"function main(args) { if (args.fail) throw new "
+      "\"code\":\"exports.main = (args) => { if (args.fail) throw new "
       "Error('rehearsal'); const text = JSON.stringify({echo: args, list: [1, "
-      "2.5, null, true, new Date(0)]}); return JSON.parse(text); }\"}";
+      "2.5, null, true, new Date(0)]}); return JSON.parse(text); };\"}";
   static const char* const kArguments[] = {
       "{\"name\":\"rehearsal\",\"n\":1,\"list\":[1,2.5,\"x\",null]}",
       "{\"fail\":true}", "{}"};
@@ -275,13 +286,36 @@ static void Rehearse(Runner* runner) {
         free(FailureText(&failure));
       JS_FreeCString(context, text);
     }
-    Unload(runner);
+    UnloadTraceless(runner);
   }
 }
 
+// Leaves a heap that functions write to as little as possible.
 static void Settle(Runner* runner) {
   JS_RunGC(runner->runtime);
   AllowGarbage(runner->runtime);
+}
+
+// Anticipatory optimisation, of the network alone where the request says so.
+static bool Optimise(Runner* runner, const Frame* frame, Failure* failure) {
+  JSContext* context = runner->realm;
+  JSValue request = ObjectOfJson(context, frame->payload, frame->length,
+                                 "OPTIMISE request's contents", failure);
+  if (JS_IsUndefined(request))
+    return false;
+  JSValue only = JS_GetPropertyStr(context, request, "only");
+  const char* step = JS_ToCString(context, only);
+  bool whole = !step || strcmp(step, "network") != 0;
+  JS_FreeCString(context, step);
+  JS_FreeValue(context, only);
+  JS_FreeValue(context, request);
+  if (!ExerciseNetwork(context, failure))
+    return false;
+  if (whole)
+    Rehearse(runner);
+  Settle(runner);
+  FillGaps();
+  return true;
 }
 
 static int SendLoaded(Runner* runner, uint64_t id) {
@@ -314,16 +348,16 @@ static int Answer(Runner* runner, const Frame* frame) {
       return SendLoaded(runner, frame->id);
     return SendFailure(runner, frame->id, &failure);
   case kUnload:
-    // The host says so of a function of its own: making a new realm would
-    // dirty a hundred pages.
+    // The host says so of a function of its own.
     if (strcmp(frame->payload, kTraceless) == 0)
-      runner->used = false;
-    Unload(runner);
+      UnloadTraceless(runner);
+    else
+      Unload(runner);
     return SendText(runner, kDone, frame->id, "{}");
   case kOptimise:
-    Rehearse(runner);
-    Settle(runner);
-    return SendText(runner, kDone, frame->id, "{}");
+    if (Optimise(runner, frame, &failure))
+      return SendText(runner, kDone, frame->id, "{}");
+    return SendFailure(runner, frame->id, &failure);
   default:
     failure = MakeFailure("bad-request", "frame type %#x is not for a runner",
                           frame->type);

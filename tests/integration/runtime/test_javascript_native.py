@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -203,6 +204,24 @@ def test_optimising_leaves_nothing_behind(js: NativeRunner) -> None:
     assert js.request(MessageType.OPTIMISE, b"{}").type is MessageType.DONE
     assert js.invoke().json()["kind"] == "bad-request"
     assert js.result_of("function main() { return {n: typeof main}; }") == {"n": "function"}
+
+
+NETWORK_ALONE = b'{"only": "network"}'
+
+
+def test_the_network_can_be_exercised_alone_and_again(js: NativeRunner) -> None:
+    descriptors = Path(f"/proc/{js.process.pid}/fd")
+    before = sorted(descriptors.iterdir())
+    for _ in range(2):
+        assert js.request(MessageType.OPTIMISE, NETWORK_ALONE).type is MessageType.DONE
+        assert sorted(descriptors.iterdir()) == before
+    assert js.result_of("function main() { return {m: typeof module}; }") == {"m": "object"}
+    assert js.end() == ("", "")
+
+
+@pytest.mark.parametrize("payload", [b"", b"no JSON", b"[]"])
+def test_optimise_takes_an_object(js: NativeRunner, payload: bytes) -> None:
+    assert js.request(MessageType.OPTIMISE, payload).json()["kind"] == "bad-request"
 
 
 # --- zips ---

@@ -3,6 +3,7 @@
   "use strict";
 
   const KEY = Symbol();
+  const LONGEST = 2 ** 31 - 1;
   let abort;
 
   class AbortSignal {
@@ -39,8 +40,12 @@
     }
 
     static timeout(delay) {
+      delay = Number(delay);
+      // A timer takes what is no delay, or too long a one, for 1 ms.
+      if (!(delay >= 0 && delay < Infinity)) throw new TypeError(`${delay} is no time in ms`);
       const signal = new AbortSignal(KEY);
-      setTimeout(() => abort(signal, new DOMException("the time is over", "TimeoutError")), delay);
+      const over = () => abort(signal, new DOMException("the time is over", "TimeoutError"));
+      setTimeout(over, Math.min(delay, LONGEST));
       return signal;
     }
 

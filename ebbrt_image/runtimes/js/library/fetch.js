@@ -4,6 +4,7 @@
 
   const MOST_REDIRECTS = 20;
   const REDIRECTS = [301, 302, 303, 307, 308];
+  const OF_BODIES = ["content-encoding", "content-language", "content-location", "content-type"];
   const WITHOUT_BODY = [101, 103, 204, 205, 304];
 
   const TEXT = "text/plain;charset=UTF-8";
@@ -14,6 +15,8 @@
     if (body instanceof ArrayBuffer) return [new Uint8Array(body.slice(0)), null];
     if (ArrayBuffer.isView(body))
       return [new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice(), null];
+    // Its text would be sent in its place.
+    if (body?.[Symbol.asyncIterator]) throw new TypeError("a body is whole: there are no streams");
     const type = body instanceof URLSearchParams ? FORM : TEXT;
     return [native.encodeUtf8(String(body).toWellFormed()), type];
   };
@@ -51,6 +54,10 @@
       return body;
     }
 
+    static has(body) {
+      return body.#load !== null;
+    }
+
     get bodyUsed() {
       return this.#used;
     }
@@ -76,10 +83,11 @@
     }
   }
 
-  const { share, take, copied } = Body;
+  const { share, take, copied, has } = Body;
   delete Body.share;
   delete Body.take;
   delete Body.copied;
+  delete Body.has;
 
   const loading = (bytes) => (bytes ? async () => bytes : null);
 
@@ -88,15 +96,20 @@
   class Request extends Body {
     #fields;
 
-    constructor(input, init = {}, purpose = undefined) {
+    constructor(input, init, purpose = undefined) {
+      init ??= {};
       const from = input instanceof Request ? input : null;
       const url = new URL(from ? from.url : String(input));
       if (url.username || url.password) throw new TypeError("a URL of fetch has no user and no password");
       const method = native.checkedMethod(init.method ?? from?.method ?? "GET");
       const headers = new Headers(init.headers ?? from?.headers);
+      // Who asks for it counts on it.
+      if (init.integrity) throw new TypeError("integrity is not checked here: hash the body");
+      const given = init.body !== undefined && init.body !== null;
+      if ((given || (from && has(from))) && (method === "GET" || method === "HEAD"))
+        throw new TypeError(`${method} has no body`);
       let load = null;
-      if (init.body !== undefined && init.body !== null) {
-        if (method === "GET" || method === "HEAD") throw new TypeError(`${method} has no body`);
+      if (given) {
         const [bytes, type] = extracted(init.body);
         if (type && !headers.has("content-type")) headers.set("content-type", type);
         load = loading(bytes);
@@ -144,7 +157,8 @@
   class Response extends Body {
     #fields;
 
-    constructor(body = null, init = {}, origin = undefined) {
+    constructor(body = null, init, origin = undefined) {
+      init ??= {};
       const served = origin?.[FROM_SERVER];
       const status = init.status ?? 200;
       if (!served && !(Number.isInteger(status) && status >= 200 && status <= 599))
@@ -163,7 +177,8 @@
       this.#fields = { status, statusText, headers, url, redirected };
     }
 
-    static json(data, init = {}) {
+    static json(data, init) {
+      init ??= {};
       const headers = new Headers(init.headers ?? []);
       if (!headers.has("content-type")) headers.set("content-type", "application/json");
       return new Response(JSON.stringify(data), { ...init, headers });
@@ -215,8 +230,12 @@
     if (!REDIRECTS.includes(answer.status) || place === null || mode === "manual") return null;
     answer.close();
     if (mode === "error") throw new TypeError("it is redirected, which was not wanted");
-    const next = URL.parse(place, url);
-    if (next === null) throw new TypeError(`it is redirected to what is no URL: ${JSON.stringify(place)}`);
+    // Fields are letters up to U+00FF here; what servers mean by those beyond ASCII is UTF-8.
+    const text = new TextDecoder().decode(Uint8Array.from(place, (letter) => letter.charCodeAt(0)));
+    const next = URL.parse(text, url);
+    if (next === null) throw new TypeError(`it is redirected to what is no URL: ${JSON.stringify(text)}`);
+    if (next.username || next.password)
+      throw new TypeError("it is redirected to a URL with a user or a password");
     if (!next.hash) next.hash = url.hash;
     return next;
   };
@@ -251,10 +270,11 @@
           return new Response(null, { status, statusText, headers }, { [FROM_SERVER]: served });
         }
         if (count === MOST_REDIRECTS) throw new TypeError(`more than ${MOST_REDIRECTS} redirects`);
-        if (answer.status === 303 ? method !== "HEAD" : answer.status <= 302 && method === "POST") {
+        const asGet = answer.status === 303 ? !["GET", "HEAD"].includes(method) : method === "POST";
+        if (asGet && answer.status <= 303) {
           method = "GET";
           body = null;
-          sent.delete("content-type");
+          for (const name of OF_BODIES) sent.delete(name);
         }
         if (next.origin !== url.origin) for (const name of ["authorization", "cookie"]) sent.delete(name);
         url = next;

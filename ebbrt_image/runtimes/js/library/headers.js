@@ -10,8 +10,19 @@
     return name.toLowerCase();
   };
 
+  const BLANK = "\t\n\r ";
+
+  // An expression would go over blanks inside again and again, and servers choose how many.
+  const trimmed = (text) => {
+    let start = 0;
+    let end = text.length;
+    while (start < end && BLANK.includes(text[start])) ++start;
+    while (end > start && BLANK.includes(text[end - 1])) --end;
+    return text.slice(start, end);
+  };
+
   const checkedValue = (value) => {
-    value = String(value).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
+    value = trimmed(String(value));
     if (/[\0\n\r]|[^\0-\xff]/.test(value))
       throw new TypeError(`${JSON.stringify(value)} is no value of a header`);
     return value;
@@ -85,11 +96,14 @@
     }
   }
 
+  const NORMALISED = ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"];
+
   native.checkedMethod = (method) => {
-    const upper = String(method).toUpperCase();
-    if (!TOKEN.test(upper) || ["CONNECT", "TRACE", "TRACK"].includes(upper))
-      throw new TypeError(`${JSON.stringify(String(method))} is no method of fetch`);
-    return upper;
+    method = String(method);
+    const upper = method.toUpperCase();
+    if (!TOKEN.test(method) || ["CONNECT", "TRACE", "TRACK"].includes(upper))
+      throw new TypeError(`${JSON.stringify(method)} is no method of fetch`);
+    return NORMALISED.includes(upper) ? upper : method;
   };
 
   Object.defineProperty(global, "Headers", { value: Headers, writable: true, configurable: true });
