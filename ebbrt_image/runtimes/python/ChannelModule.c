@@ -1,6 +1,7 @@
 // Module `_seuss_channel`: frames (wire format v1) over a file descriptor.
 // In C because it is on the path of every request: Python code here would
 // touch some thirty more pages, which every snapshot would then have to carry.
+// SYNC, which tells of a restore, is seen to here for the same reason.
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -12,11 +13,14 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "RenewalModule.h"
+
 enum {
   kHeaderSize = 32,
   kCheckedSize = 28,
   kMaxPayload = 8 << 20,
   kVersion = 1,
+  kSync = 0x01,
   kReadAhead = 4096,
   kCaptureCall = 500,  // our kernel's own
 };
@@ -36,6 +40,14 @@ typedef struct {
 } __attribute__((packed)) Header;
 
 _Static_assert(sizeof(Header) == kHeaderSize, "the header has 32 bytes");
+
+typedef struct {
+  uint64_t wall;  // ns, for the kernel
+  uint64_t generation;
+  uint8_t seed[32];  // for the kernel
+} __attribute__((packed)) Sync;
+
+_Static_assert(sizeof(Sync) == 48, "a SYNC payload has 48 bytes");
 
 typedef struct {
   PyObject_HEAD;
@@ -151,63 +163,97 @@ static int CheckHeader(const Header* header) {
   return -1;
 }
 
-PyDoc_STRVAR(receive_doc,
-             "receive() -> (type, id, payload), or None at the stream's end.\n"
-             "\n"
-             "Raises ProtocolError on bytes that are no frame.");
-
-static PyObject* Receive(Channel* self, PyObject* unused) {
-  (void)unused;
+// Gets the header of the next frame and takes it from the buffer; 0 at the end
+// of the stream.
+static int TakeHeader(Channel* self, Header* header) {
   int filled = FillHeader(self);
-  if (filled < 0)
-    return NULL;
-  if (filled == 0)
-    Py_RETURN_NONE;
-  Header header;
-  memcpy(&header, self->buffer + self->begin, sizeof(header));
-  if (CheckHeader(&header) < 0)
-    return NULL;
+  if (filled <= 0)
+    return filled;
+  memcpy(header, self->buffer + self->begin, sizeof(*header));
+  if (CheckHeader(header) < 0)
+    return -1;
   self->begin += kHeaderSize;
-  PyObject* payload = PyBytes_FromStringAndSize(NULL, header.length);
-  if (!payload)
-    return NULL;
+  return 1;
+}
+
+static int TakePayload(Channel* self, char* to, size_t size) {
   size_t ahead = self->end - self->begin;
-  if (ahead > header.length)
-    ahead = header.length;
-  char* to = PyBytes_AS_STRING(payload);
+  if (ahead > size)
+    ahead = size;
   memcpy(to, self->buffer + self->begin, ahead);
   self->begin += ahead;
   if (self->begin == self->end)
     self->begin = self->end = 0;
-  if (ReadWhole(self->descriptor, to + ahead, header.length - ahead) < 0) {
-    Py_DECREF(payload);
-    return NULL;
-  }
-  return Py_BuildValue("HKN", header.type, (unsigned long long)header.id,
+  return ReadWhole(self->descriptor, to + ahead, size - ahead);
+}
+
+static PyObject* MakeFrame(const Header* header, PyObject* payload) {
+  return Py_BuildValue("HKN", header->type, (unsigned long long)header->id,
                        payload);
 }
 
-PyDoc_STRVAR(send_doc, "send(type, id, payload): payload is str or bytes.");
+// Does what SYNC asks for: 1 if Python is to hear of it too.
+static int TakeSync(Channel* self, Sync* sync) {
+  if (TakePayload(self, (char*)sync, sizeof(*sync)) < 0)
+    return -1;
+  return RenewClone(sync->generation);
+}
 
-static PyObject* Send(Channel* self, PyObject* const* arguments,
-                      Py_ssize_t count) {
-  if (count != 3) {
-    PyErr_SetString(PyExc_TypeError, "send takes type, id and payload");
+PyDoc_STRVAR(
+    receive_doc,
+    "receive() -> (type, id, payload), or None at the stream's end.\n"
+    "\n"
+    "With SYNC the clone is renewed; it is returned only if there are\n"
+    "callbacks, or if its payload has a wrong size.\n"
+    "Raises ProtocolError on bytes that are no frame.");
+
+static PyObject* Receive(Channel* self, PyObject* unused) {
+  (void)unused;
+  Header header;
+  int taken;
+  while ((taken = TakeHeader(self, &header)) > 0 && header.type == kSync &&
+         header.length == sizeof(Sync)) {
+    Sync sync;
+    int wanted = TakeSync(self, &sync);
+    if (wanted < 0)
+      return NULL;
+    if (wanted)
+      return MakeFrame(&header,
+                       PyBytes_FromStringAndSize((char*)&sync, sizeof(sync)));
+  }
+  if (taken < 0)
     return NULL;
+  if (taken == 0)
+    Py_RETURN_NONE;
+  PyObject* payload = PyBytes_FromStringAndSize(NULL, header.length);
+  if (!payload)
+    return NULL;
+  if (TakePayload(self, PyBytes_AS_STRING(payload), header.length) < 0) {
+    Py_DECREF(payload);
+    return NULL;
+  }
+  return MakeFrame(&header, payload);
+}
+
+static int SendFrame(Channel* self, PyObject* const* arguments,
+                     Py_ssize_t count) {
+  if (count != 3) {
+    PyErr_SetString(PyExc_TypeError, "a frame is type, id and payload");
+    return -1;
   }
   unsigned long type = PyLong_AsUnsignedLong(arguments[0]);
   unsigned long long id = PyLong_AsUnsignedLongLong(arguments[1]);
   if (PyErr_Occurred())
-    return NULL;
+    return -1;
   const char* payload;
   Py_ssize_t length;
   if (PyUnicode_Check(arguments[2])) {
     payload = PyUnicode_AsUTF8AndSize(arguments[2], &length);
     if (!payload)
-      return NULL;
+      return -1;
   } else if (PyBytes_AsStringAndSize(arguments[2], (char**)&payload, &length) <
              0) {
-    return NULL;
+    return -1;
   }
   Header header = {.version = kVersion,
                    .type = (uint16_t)type,
@@ -217,9 +263,28 @@ static PyObject* Send(Channel* self, PyObject* const* arguments,
   header.check = CheckOf(&header);
   struct iovec parts[2] = {{&header, sizeof(header)},
                            {(void*)payload, (size_t)length}};
-  if (WriteWhole(self->descriptor, parts) < 0)
+  return WriteWhole(self->descriptor, parts);
+}
+
+PyDoc_STRVAR(send_doc, "send(type, id, payload): payload is str or bytes.");
+
+static PyObject* Send(Channel* self, PyObject* const* arguments,
+                      Py_ssize_t count) {
+  if (SendFrame(self, arguments, count) < 0)
     return NULL;
   Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    exchange_doc,
+    "exchange(type, id, payload): send() and receive() in one.\n"
+    "\n"
+    "Whoever captures this context when the frame is out finds that it\n"
+    "waits, with nothing left for its clones to run but the reading.");
+
+static PyObject* Exchange(Channel* self, PyObject* const* arguments,
+                          Py_ssize_t count) {
+  return SendFrame(self, arguments, count) < 0 ? NULL : Receive(self, NULL);
 }
 
 static PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* names) {
@@ -237,6 +302,8 @@ static PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* names) {
 static PyMethodDef methods[] = {
     {"receive", (PyCFunction)Receive, METH_NOARGS, receive_doc},
     {"send", (PyCFunction)(void (*)(void))Send, METH_FASTCALL, send_doc},
+    {"exchange", (PyCFunction)(void (*)(void))Exchange, METH_FASTCALL,
+     exchange_doc},
     {NULL, NULL, 0, NULL}};
 
 static PyTypeObject channel_type = {

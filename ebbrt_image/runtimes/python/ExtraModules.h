@@ -24,7 +24,7 @@
   X(_queue)                                                                    \
   X(_seuss_channel)                                                            \
   X(_seuss_heap)                                                               \
-  X(_seuss_openssl)                                                            \
+  X(_seuss_renewal)                                                            \
   X(_ssl)                                                                      \
   X(_typing)                                                                   \
   X(_zoneinfo)                                                                 \

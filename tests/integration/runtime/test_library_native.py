@@ -1,8 +1,6 @@
-"""The standard library inside the program, and what makes restored clones differ."""
+"""The standard library inside the program."""
 
 from __future__ import annotations
-
-import random
 
 import pytest
 
@@ -141,98 +139,3 @@ def test_optimise_names_a_module_that_does_not_exist(runner: NativeRunner) -> No
     assert error["kind"] == "import-error"
     assert "no_such_thing cannot be imported" in error["message"]
     assert runner.request(MessageType.OPTIMISE, b'{"modules": 5}').json()["kind"] == "bad-request"
-
-
-# --- renewal ---
-
-DRAW = """
-import random, seuss, tempfile, uuid
-
-unseeded = random.Random()
-seeded = random.Random(7)
-restored = random.Random()
-restored.setstate(random.Random(8).getstate())
-uuid.getnode()
-calls = []
-
-@seuss.on_restore
-def note():
-    calls.append(seuss.generation())
-
-def main(args):
-    name = next(tempfile._get_candidate_names())
-    return {"random": random.random(), "unseeded": unseeded.random(), "seeded": seeded.random(),
-        "restored": restored.random(), "node": uuid._node, "uuid1": str(uuid.uuid1()),
-        "name": name, "generation": seuss.generation(), "calls": calls}
-"""
-
-
-def test_a_restore_renews_what_was_not_seeded(runner: NativeRunner) -> None:
-    assert runner.result_of(DRAW)["node"] is not None
-    runner.sync(5)
-    first = runner.invoke().json()
-    runner.sync(6)
-    second = runner.invoke().json()
-    assert (first["generation"], second["generation"]) == (5, 6)
-    assert second["calls"] == [5, 6]
-    # Where a real network card's address is known, uuid1 rightly finds it again.
-    assert (first["node"], second["node"]) == (None, None)
-    assert first["uuid1"] != second["uuid1"]
-    seeded = random.Random(7)
-    assert [seeded.random() for _ in range(3)][1:] == [first["seeded"], second["seeded"]]
-    restored = random.Random(8)
-    assert [restored.random() for _ in range(3)][1:] == [first["restored"], second["restored"]]
-
-
-def test_clones_of_one_state_draw_differently(runner: NativeRunner) -> None:
-    # fork makes true clones: each child is the whole runner, state and all.
-    code = (
-        "import os, random, uuid, tempfile\n"
-        "own, fixed = random.Random(), random.Random(3)\n"
-        "names = tempfile._get_candidate_names()\n"
-        "next(names)\n"
-        "import seuss_runner.renewal as renewal\n"
-        "def main(args):\n"
-        "    drawn = []\n"
-        "    for child in range(2):\n"
-        "        reader, writer = os.pipe()\n"
-        "        if not os.fork():\n"
-        "            if args['renew']: renewal.renew(bytes(48))\n"
-        "            values = [random.random(), own.random(), next(names), fixed.random()]\n"
-        "            os.write(writer, repr(values).encode())\n"
-        "            os._exit(0)\n"
-        "        os.wait()\n"
-        "        drawn.append(eval(os.read(reader, 4096)))\n"
-        "    return {'same': [a == b for a, b in zip(*drawn)]}\n"
-    )
-    # fork itself renews the module's own generator and the names: the control shows the other.
-    assert runner.result_of(code, {"renew": False}) == {"same": [False, True, False, True]}
-    assert runner.invoke({"renew": True}).json() == {"same": [False, False, False, True]}
-
-
-def test_a_callback_that_fails_is_told_and_stops_nothing(runner: NativeRunner) -> None:
-    code = (
-        "import seuss\nn = []\n"
-        "seuss.on_restore(lambda: 1 / 0)\nseuss.on_restore(lambda: n.append(1))\n"
-        "def main(args): return {'n': len(n)}\n"
-    )
-    runner.result_of(code)
-    runner.sync(1)
-    assert runner.invoke().json() == {"n": 1}
-    _, err = runner.end()
-    assert "on_restore" in err
-    assert "ZeroDivisionError" in err
-
-
-def test_hashes_differ_between_processes(runner: NativeRunner) -> None:
-    code = "def main(args): return {'hash': hash('some text')}"
-    with NativeRunner() as other:
-        assert runner.result_of(code) != other.result_of(code)
-
-
-def test_a_callback_goes_with_its_function(runner: NativeRunner) -> None:
-    runner.result_of("import seuss\nseuss.on_restore(print)\ndef main(args): return {}\n")
-    runner.result_of("def main(args): return {}\n")
-    runner.sync(1)
-    runner.invoke()
-    assert runner.end() == ("", "")

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.wire import MessageType
-from tests.integration.runtime.native_runner import NativeRunner
+from tests.integration.runtime.native_runner import JAVASCRIPT, PROGRAM, NativeRunner
 from tests.integration.runtime.process_clone import PAGE_SIZE, cloned, is_able, written
 
 NOP = "def main(args): return {}"
+NOP_OF = {PROGRAM: NOP, JAVASCRIPT: "function main(args) { return {}; }"}
 #: The bound for a NOP function's snapshot is 1 MiB, and the kernel needs its part of it.
 LOAD_BYTES = 680 << 10
 INVOKE_BYTES = 400 << 10
@@ -59,3 +61,24 @@ def test_invoking_a_nop_function_writes_little(optimised: NativeRunner) -> None:
             optimised.invoke()
         settle(child)
         assert len(written(parent, child)) < 2 * len(once)
+
+
+def pages_of_loading(program: Path, step: Anticipation) -> int:
+    """Return how many pages a NOP's load writes to after that much optimisation."""
+    with NativeRunner(program=program) as runner:
+        if step is not Anticipation.NONE:
+            assert runner.request(MessageType.OPTIMISE, step.request).type is MessageType.DONE
+        parent = runner.process.pid
+        settle(parent)
+        with cloned(parent) as child:
+            runner.sync(1)
+            runner.load(NOP_OF[program])
+            settle(child)
+            return len(written(parent, child))
+
+
+@pytest.mark.skipif(not is_able(), reason="frame numbers are hidden from this user: needs root")
+@pytest.mark.parametrize("program", NOP_OF, ids=lambda program: program.name)
+@pytest.mark.parametrize("step", [Anticipation.NETWORK, Anticipation.FULL])
+def test_a_step_of_optimisation_leaves_less_to_write(program: Path, step: Anticipation) -> None:
+    assert pages_of_loading(program, step) < pages_of_loading(program, Anticipation.NONE)

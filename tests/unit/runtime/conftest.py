@@ -12,6 +12,6 @@ if RUNNER not in sys.path:
     sys.path.append(RUNNER)
 
 # The guest's interpreter has it built in.
-OPENSSL = ModuleType("_seuss_openssl")
-OPENSSL.restored = lambda: None  # type: ignore[attr-defined]
-sys.modules.setdefault(OPENSSL.__name__, OPENSSL)
+RENEWAL = ModuleType("_seuss_renewal")
+RENEWAL.keep = lambda unseeded, callbacks: None  # type: ignore[attr-defined]
+sys.modules.setdefault(RENEWAL.__name__, RENEWAL)

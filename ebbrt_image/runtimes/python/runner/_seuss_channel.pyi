@@ -16,5 +16,10 @@ class Channel:
     def receive(self) -> tuple[int, int, bytes] | None:
         """Return (type, request id, payload), or None at the end of the stream."""
 
+    def exchange(
+        self, kind: int, request: int, payload: str | bytes, /
+    ) -> tuple[int, int, bytes] | None:
+        """Send a frame, then receive one, with nothing run in between."""
+
     def send(self, kind: int, request: int, payload: str | bytes, /) -> None:
         """Send one frame whole; a payload of up to about 1 KB takes one write."""

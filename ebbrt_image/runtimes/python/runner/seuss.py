@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _seuss_renewal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing `typing` for real would cost every context its memory
     from collections.abc import Callable
@@ -14,7 +16,6 @@ if TYPE_CHECKING:  # importing `typing` for real would cost every context its me
 
 
 _callbacks: list[Callable[[], object]] = []
-_generation = 0
 _passage: _Passage | None = None
 
 
@@ -24,7 +25,7 @@ class PointError(RuntimeError):
 
 def generation() -> int:
     """Return the number of the restore this context comes from; 0 before the first."""
-    return _generation
+    return _seuss_renewal.generation()
 
 
 def on_restore(callback: Callback) -> Callback:

@@ -22,7 +22,7 @@ from seuss_runner.failures import Failure
 from seuss_runner.guard import guarded, lift
 from seuss_runner.invocation import decode_object, flush, invoke
 from seuss_runner.jsontext import encode
-from seuss_runner.renewal import renew
+from seuss_runner.renewal import call_back
 from seuss_runner.serve import DONE, OPTIMISE, POINT, REST, SYNC
 
 TYPE_CHECKING = False
@@ -85,7 +85,7 @@ class Passage:
         while (frame := self._channel.receive()) is not None:
             kind, request, payload = frame
             if kind == SYNC:
-                renew(payload)
+                call_back(payload)
             elif kind == OPTIMISE:
                 rehearse()
                 self._channel.send(DONE, request, "{}")

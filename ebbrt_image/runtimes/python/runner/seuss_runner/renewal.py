@@ -1,4 +1,4 @@
-"""Make a restored clone unlike its siblings: renew the random state that Python keeps to itself.
+"""What of Python's random state a restore renews, and who is told.
 
 The kernel renews its own generator, so `os.urandom`, `secrets`, `uuid4` and `SystemRandom` differ
 by themselves. Renewed here: OpenSSL's generators, every `random.Random` that was seeded without a
@@ -6,37 +6,34 @@ value, the module's own generator among them, and the node and clock state of `u
 seeded with a value, or set by `setstate`, keeps the sequence that was asked for. The hash seed of
 `str` and `bytes` cannot change once the interpreter runs: clones of one snapshot order their sets
 alike.
+
+The renewal itself is C (../RenewalModule.c), for it runs in every clone.
 """
 
 from __future__ import annotations
 
 import sys
-from _struct import Struct
 from _weakref import ref
 
-import _seuss_openssl
+import _seuss_renewal
 import seuss
 from seuss_runner.failures import BAD_REQUEST, EXCEPTION, Failure, failure_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from random import Random
 
     _Seed = int | float | str | bytes | bytearray | None
 
-_SYNC = Struct("<QQ32s")
+_SYNC_SIZE = 48
 _unseeded: dict[int, ref[Random]] = {}
-_draw_seed: Callable[[Random], object]
+_seuss_renewal.keep(_unseeded, seuss._callbacks)
 
 
 def watch(random_class: type[Random], namespace: dict[str, object]) -> None:
     """Keep track of generators without a seed; run at the end of module `random`."""
-    global _draw_seed
     plain_seed = random_class.seed
     plain_setstate = random_class.setstate
-    # The C generator's own method: short, and it seeds from the kernel.
-    _draw_seed = random_class.__mro__[1].seed  # type: ignore[attr-defined]
 
     def seed(self: Random, a: _Seed = None, version: int = 2) -> None:
         plain_seed(self, a, version)
@@ -58,22 +55,13 @@ def watch(random_class: type[Random], namespace: dict[str, object]) -> None:
     namespace["setstate"] = instance.setstate
 
 
-def renew(payload: bytes) -> None:
-    """Act on a SYNC payload: u64 wall clock in ns, u64 generation, 32 bytes that are not for us."""
-    if len(payload) != _SYNC.size:
-        raise Failure(BAD_REQUEST, f"a SYNC payload has {_SYNC.size} bytes, not {len(payload)}")
-    seuss._generation = _SYNC.unpack(payload)[1]
-    _seuss_openssl.restored()
-    for key, reference in list(_unseeded.items()):
-        generator = reference()
-        if generator is None:
-            del _unseeded[key]
-        else:
-            _draw_seed(generator)
-            generator.gauss_next = None  # type: ignore[attr-defined]
-    uuid = sys.modules.get("uuid")
-    if uuid is not None:
-        uuid._node = uuid._last_timestamp = None  # type: ignore[attr-defined]
+def call_back(payload: bytes) -> None:
+    """Call what `on_restore` was given; the channel hands SYNC on when there is something.
+
+    Raises Failure for a payload of a wrong size, for which the channel renewed nothing.
+    """
+    if len(payload) != _SYNC_SIZE:
+        raise Failure(BAD_REQUEST, f"a SYNC payload has {_SYNC_SIZE} bytes, not {len(payload)}")
     for callback in seuss._callbacks:
         try:
             callback()

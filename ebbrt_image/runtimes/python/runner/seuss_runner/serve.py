@@ -13,7 +13,7 @@ from seuss_runner.invocation import decode_object, flush, invoke
 from seuss_runner.jsontext import encode
 from seuss_runner.loader import Function, load
 from seuss_runner.optimise import MODULES, import_all, rehearse, settle
-from seuss_runner.renewal import renew
+from seuss_runner.renewal import call_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Runner:
         self._channel = channel
         self._function: Function | None = None
         self._request = 0
+        self._due: tuple[int, str] | None = None
 
     def announce(self) -> None:
         """Tell the peer that the interpreter is up."""
@@ -44,8 +45,16 @@ class Runner:
         self._channel.send(READY, 0, encode(ready))
 
     def answer(self) -> bool:
-        """Wait for one request and answer it; return False when the peer closed the stream."""
-        frame = self._channel.receive()
+        """Wait for one request and answer it; return False when the peer closed the stream.
+
+        What is captured next is answered on the way to the following request: nothing of this one
+        is then left to do, in the snapshot's clones least of all.
+        """
+        due, self._due = self._due, None
+        if due is None:
+            frame = self._channel.receive()
+        else:
+            frame = self._channel.exchange(due[0], self._request, due[1])
         if frame is None:
             return False
         kind, request, payload = frame
@@ -54,16 +63,16 @@ class Runner:
             if kind in (INVOKE, BEGIN):
                 self._invoke(kind, payload)
             elif kind == SYNC:
-                renew(payload)
+                call_back(payload)
             elif kind == LOAD:
-                self._channel.send(LOADED, request, self._load(payload))
+                self._due = LOADED, self._load(payload)
             elif kind == UNLOAD:
                 self._unload()
                 gc.collect()
                 self._channel.send(DONE, request, "{}")
             elif kind == OPTIMISE:
                 self._optimise(payload)
-                self._channel.send(DONE, request, "{}")
+                self._due = DONE, "{}"
             else:
                 raise Failure(failures.BAD_REQUEST, f"frame type {kind:#x} is not for a runner")
         except Failure as failure:
@@ -136,6 +145,7 @@ class Runner:
 
         networking.exercise()
         if contents.get("only") == "network":
+            settle()
             return
         modules = contents.get("modules", MODULES)
         if not (isinstance(modules, list) and all(isinstance(name, str) for name in modules)):
