@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from experiments import micro_runs
 from orchestrator.micro.build import Product, build
 from orchestrator.micro.toolchain import Toolchain
 from tests.integration.micro.conftest import sample
@@ -124,3 +125,35 @@ def test_faults_are_told(toolchain: Toolchain) -> None:
             [str(toolchain.load), *arguments], capture_output=True, text=True, check=False
         )
         assert (done.returncode, fault in done.stderr) == (1, True), done.stderr
+
+
+async def test_functions_of_results_in_a_relative_folder(
+    toolchain: Toolchain, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The suite's results are below the folder it was started in."""
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path)
+    cores = sorted(os.sched_getaffinity(0))
+    plan = micro_runs.Plan(1, 1, True, cores[0], cores[-1])
+    with micro_runs.generator(plan, pathlib.Path("results")) as load:
+        copies = await load.copies(build(sample("timestamp"), toolchain, Product.ESCAPE), 2)
+        parameters = {"requests": 10, "warm_up": 2, "quantum_ns": MILLISECOND_NS}
+        done = await load.run("warm", "language warm", 0, copies, parameters)
+    assert done.error is None, done
+    assert [*(tmp_path / "results").iterdir()] == []
+
+
+def test_a_relative_library_is_refused_and_the_worker_lives(
+    toolchain: Toolchain, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "here.so").write_bytes(
+        build(sample("timestamp"), toolchain, Product.ESCAPE).read_bytes()
+    )
+    (tmp_path / "functions").write_text("./here.so\n")
+    command = [str(toolchain.load), "warm", "--worker", str(toolchain.worker)]
+    command += ["--functions", "functions", "--requests", "1", "--warm-up", "1"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    # An ending, told by a worker that is still there.
+    assert done.returncode != 0 and "request 0 ended with" in done.stderr

@@ -58,8 +58,9 @@ def rate(way: str, quantum: int, part: float) -> Run:
 
 
 @pytest.fixture
-def preemption() -> MicroRecord:
-    """A run in which every promise is kept, on a machine with a costly timer."""
+def preemption(monkeypatch: pytest.MonkeyPatch) -> MicroRecord:
+    """A run in which every promise is kept, on a machine with a costly timer; each run decides."""
+    monkeypatch.setattr(micro_preemption_report, "FEWEST", 1)
     parts = micro_preemption
     record = MicroRecord(parts.NAME, dict(FACTS), seed=1, rounds=1)
     for quantum in (*parts.QUANTA_NS, parts.NO_TICK):
@@ -124,7 +125,8 @@ def test_every_round_measures_every_way_once() -> None:
     assert all(len(found) == len(names) and set(found) == names for found in orders)
     assert orders[0] == [way.name for way in micro_latency.order(5, 0)]
     pairs = micro_preemption.order(5, 0)
-    assert len(pairs) == len(set(pairs))
+    judged = (micro_preemption.WORKER, micro_preemption.JUDGED_QUANTUM_NS)
+    assert pairs.count(judged) == micro_preemption.JUDGED_OFTEN
     assert pairs == micro_preemption.order(5, 0) != micro_preemption.order(5, 1)
 
 
@@ -135,7 +137,16 @@ def test_latency_report(latency: MicroRecord) -> None:
     assert "| warm invocation median, language-based | 1 us | 1.2 us | 0.837 |" in text
     assert "What did not work" not in text
     broken = replace(latency, runs=[Run("warm", "language warm", 2, {}, None, "no worker")])
-    assert "round 2, language warm {}: no worker" in micro_latency_report.render(broken)
+    assert "language warm {}, in 1 of 3 rounds: no worker" in micro_latency_report.render(broken)
+
+
+def test_few_runs_do_not_decide_throughput(
+    preemption: MicroRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    first, *others = micro_preemption_report.check(preemption)
+    assert (first.verdict, first.unjudged) == ("not judged", "1 runs are too few, 5 decide")
+    assert verdicts(others) == [True] * 3
 
 
 def test_preemption_verdicts(preemption: MicroRecord) -> None:

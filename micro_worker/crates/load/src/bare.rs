@@ -1,7 +1,8 @@
 //! The machine's own share: the same function in a bare loop under the same clock, and the clock.
 
 use std::ffi::CString;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 use micro_abi::{Call, Host, Library, Timespec, SYMBOL};
 use micro_channel::now_ns;
@@ -45,6 +46,7 @@ pub fn throughput(options: &Options) -> Result<Object, String> {
     };
     // SAFETY: a library of the build; the host and the buffers outlive the calls.
     unsafe { (library.start)(&host) };
+    let _neighbour = Neighbour::new(options.load_core);
     let start = now_ns();
     let end = start + options.milliseconds * 1_000_000;
     let _clock = tick(options.quantum_ns, end)?;
@@ -82,6 +84,31 @@ pub fn jitter(options: &Options) -> Result<Object, String> {
         std::hint::spin_loop();
     }
     Ok(Object::default().samples("interval_ns", &intervals))
+}
+
+/// Looks for an answer that never comes, on the load generator's core: beside a worker the generator
+/// does, and two cores may share what a tick needs.
+struct Neighbour(Option<JoinHandle<()>>);
+
+static LOOKING: AtomicBool = AtomicBool::new(true);
+
+impl Neighbour {
+    fn new(core: usize) -> Neighbour {
+        Neighbour(Some(std::thread::spawn(move || {
+            if pin(core).is_ok() {
+                while LOOKING.load(Ordering::Acquire) {
+                    std::hint::spin_loop();
+                }
+            }
+        })))
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        LOOKING.store(false, Ordering::Release);
+        let _ = self.0.take().map(JoinHandle::join);
+    }
 }
 
 #[repr(align(4096))]

@@ -33,6 +33,10 @@ impl Loaded {
         mechanism: Mechanism,
         host: *const Host,
     ) -> Result<Loaded, String> {
+        // The loader would ask where this process is, which the filter does not allow.
+        if !path.starts_with('/') {
+            return Err("its path is not absolute".to_owned());
+        }
         let file = CString::new(path).map_err(|_| "its path holds a zero byte".to_owned())?;
         // SAFETY: a C string; what runs is the caller's promise. On every failure after this,
         // `Drop` unloads it again.
