@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-from orchestrator.errors import SettingsError
-
-if TYPE_CHECKING:
-    from orchestrator.runtimes import Runtime
 
 
 class Anticipation(StrEnum):
@@ -29,11 +23,3 @@ class Anticipation(StrEnum):
     def facts(self) -> dict[str, str]:
         """Return what tells bases of one image apart."""
         return {"ao": self.value}
-
-    def check(self, runtime: Runtime) -> None:
-        """Raise SettingsError if the runtime cannot do this step alone."""
-        if self is Anticipation.NETWORK and not runtime.networks:
-            raise SettingsError(
-                f"The runtime {runtime.name} cannot exercise the network alone. "
-                "Choose --ao none or full."
-            )

@@ -59,14 +59,15 @@ class UnknownFunctionError(OrchestratorError):
 
 
 class BusyError(OrchestratorError):
-    """As many invocations run and wait as may; `retry_s` is a guess at when one more fits."""
+    """No more invocations are taken now; `retry_s` is a guess at when one more fits."""
 
-    def __init__(self, running: int, waiting: int, retry_s: int) -> None:
-        super().__init__(
-            f"{running} invocations run and {waiting} wait: no more are taken now. "
-            f"Try again in {retry_s} s."
-        )
+    def __init__(self, message: str, retry_s: int) -> None:
+        super().__init__(message)
         self.retry_s = retry_s
+
+
+class NodeFullError(BusyError):
+    """A call could not begin for want of memory in a node; nothing of it was done."""
 
 
 class GatewayError(OrchestratorError):

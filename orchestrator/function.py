@@ -115,8 +115,10 @@ class Function:
     def id(self) -> str:
         """SHA-256 (64 hex digits) over runtime, format, main, network and code, not the name."""
         digest = hashlib.sha256()
-        digest.update(f"{self.runtime}\0{self.format}\0{self.main}\0".encode())
-        # What it fetches while it is imported becomes part of its snapshot.
+        # What it fetches while it is imported becomes part of its snapshot. How many places there
+        # are comes first: code that begins like a place is none.
+        count = f" {len(self.network)}" if self.network else ""
+        digest.update(f"{self.runtime}\0{self.format}{count}\0{self.main}\0".encode())
         digest.update("".join(f"{place}\0" for place in self.network).encode())
         digest.update(self.code)
         return digest.hexdigest()

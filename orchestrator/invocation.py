@@ -14,6 +14,8 @@ from orchestrator.settings import Isolation
 class Phases:
     """Milliseconds on the request path, by phase; None where the path has no such phase."""
 
+    wait: float | None = None
+    """Until the node's memory had room for the call (isolation uc)."""
     spawn: float | None = None
     """Starting the QEMU process; 0 when the pool had started it ahead."""
     restore: float | None = None

@@ -30,8 +30,6 @@ class Runtime:
     """What its functions call `seuss` by to mark a snapshot point."""
     rehearses: bool
     """Whether it takes OPTIMISE at a snapshot point, too."""
-    networks: bool
-    """Whether its OPTIMISE can exercise the network alone."""
 
 
 RUNTIMES = {
@@ -46,7 +44,6 @@ RUNTIMES = {
             comment="#",
             point="snapshot_point",
             rehearses=True,
-            networks=True,
         ),
         Runtime(
             "js",
@@ -57,7 +54,6 @@ RUNTIMES = {
             comment="//",
             point="snapshotPoint",
             rehearses=False,
-            networks=False,
         ),
     )
 }

@@ -64,6 +64,10 @@ class Settings:
     """Idle contexts kept in all."""
     hot_idle_s: float = 600.0
     """Seconds after which an unused idle context is ended."""
+    memory_queue: int = 512
+    """Calls that may wait until a node's memory has room for them (isolation uc)."""
+    memory_wait_s: float = 30.0
+    """Seconds after which such a call is refused."""
     runtime: str = DEFAULT_RUNTIME
     """What the image carries."""
 
@@ -107,6 +111,16 @@ class Settings:
                 raise SettingsError(
                     f"{name} of {getattr(self, name)} cannot be. Give 0 (keep none) or more."
                 )
+        if self.memory_queue < 1:
+            raise SettingsError(
+                f"A queue of {self.memory_queue} calls for a node's memory cannot be. "
+                "Give at least 1: idle contexts are ended for a call that waits."
+            )
+        if not 0 < self.memory_wait_s <= MAX_TIMEOUT_S:
+            raise SettingsError(
+                f"Calls cannot wait {self.memory_wait_s} s for a node's memory. "
+                f"Give more than 0 and at most {MAX_TIMEOUT_S} s."
+            )
         checked_timeout(self.timeout_s)
         find_runtime(self.runtime)
 

@@ -106,3 +106,7 @@ class MismatchError(StoreError):
         )
         self.snapshot_id = snapshot_id
         self.differences = tuple(differences)
+
+
+class OutdatedError(MismatchError):
+    """A snapshot is of a format that was before this one: nothing can restore it any more."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NoReturn
 
-from snapshot_store.errors import CorruptSnapshotError, Difference, MismatchError
+from snapshot_store.errors import CorruptSnapshotError, Difference, MismatchError, OutdatedError
 from snapshot_store.model import FORMAT_VERSION, Block, Checksum, Depth, Level, Manifest
 from snapshot_store.pageset import PAGE_SIZE
 
@@ -96,7 +96,7 @@ def parse(raw: bytes, snapshot_id: str) -> Manifest:
     """Read the manifest of the snapshot that is known as `snapshot_id`.
 
     Raises:
-        MismatchError: it is of another format version.
+        MismatchError: it is of another format version; OutdatedError if that is an earlier one.
         CorruptSnapshotError: it is anything but the canonical manifest of that id.
     """
     try:
@@ -105,7 +105,8 @@ def parse(raw: bytes, snapshot_id: str) -> Manifest:
         # In every version the id is the sum of the rest, so that damage does not pass for age.
         if version != FORMAT_VERSION and _sum(document) == snapshot_id:
             difference = Difference("format_version", str(version), str(FORMAT_VERSION))
-            raise MismatchError(snapshot_id, [difference])
+            earlier = isinstance(version, int) and version < FORMAT_VERSION
+            raise (OutdatedError if earlier else MismatchError)(snapshot_id, [difference])
         manifest = from_document(document)
         if encode(manifest) != raw:
             raise FieldError("it is not in canonical form")

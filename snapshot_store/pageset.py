@@ -81,6 +81,15 @@ class PageSet:
         )[kept]
         return cls._placed(numbers, rows, source_of, sum((lay._sources for lay in layers), ()))
 
+    def changed_from(self, below: "PageSet") -> "PageSet":
+        """Return those pages that `below` does not have, or has otherwise. Copies what is left."""
+        found = np.searchsorted(below.numbers, self.numbers)
+        known = found < len(below)
+        known[known] = below.numbers[found[known]] == self.numbers[known]
+        kept = ~known
+        kept[known] = (self.data[known] != below.take(found[known])).any(axis=1)
+        return PageSet(self.numbers[kept], self.data[kept])
+
     @classmethod
     def _placed(
         cls, numbers: Numbers, rows: Positions, source_of: Positions, sources: tuple[Bytes, ...]

@@ -32,6 +32,7 @@ from snapshot_store.durable import (
 from snapshot_store.errors import (
     CorruptSnapshotError,
     HasChildrenError,
+    OutdatedError,
     StoreError,
     UnknownSnapshotError,
 )
@@ -81,6 +82,8 @@ class SnapshotStore:
     def __init__(self, root: Path | None = None) -> None:
         self._places = Places(default_root() if root is None else root)
         self._damaged: dict[str, str] = {}
+        self._outdated: set[str] = set()
+        """Those of the damaged that are whole, but of a format that was before this one."""
         self._look: _Look | None = None
         with reported(self.root, "open snapshots"):
             self._places.create()
@@ -216,6 +219,11 @@ class SnapshotStore:
         self._reconcile()
         return dict(self._damaged)
 
+    def outdated(self) -> tuple[str, ...]:
+        """Return the ids of the damaged ones that are of an earlier format, and not damaged."""
+        self._reconcile()
+        return tuple(sorted(self._outdated))
+
     def children(self, snapshot_id: str) -> Manifests:
         """Return the snapshots that are direct deltas of this one, oldest first.
 
@@ -273,14 +281,19 @@ class SnapshotStore:
     def prune(self, images: Collection[str], *, look_only: bool = False) -> Manifests:
         """Delete all snapshots of other images than these; none of these can restore them.
 
+        Those of earlier formats (`outdated`) go as well.
+
         Args:
             images: SHA-256 of the images to keep the snapshots of.
             look_only: delete nothing.
 
         Returns:
-            What was deleted, or would be, oldest first.
+            What was deleted, or would be, oldest first, but for the outdated.
         """
         doomed = [manifest for manifest in self.list() if manifest.image not in images]
+        for snapshot_id in () if look_only else self.outdated():
+            with suppress(UnknownSnapshotError):
+                self.delete(snapshot_id, recursive=True)
         for manifest in () if look_only else doomed:
             # Gone already: it was built on one before, or somebody else deletes it too.
             with suppress(UnknownSnapshotError):
@@ -314,6 +327,7 @@ class SnapshotStore:
         """Make the catalogue anew from the snapshots' directories."""
         with reported(self.root, "rebuild the catalogue"), self._alone():
             self._damaged.clear()
+            self._outdated.clear()
             self._look = None
             self._catalogue.rebuild()
 
@@ -334,6 +348,7 @@ class SnapshotStore:
             return self.open(manifest.id, verify=True)
         publish(aside, manifest, self._places)
         self._damaged.pop(manifest.id, None)
+        self._outdated.discard(manifest.id)
         self._catalogue.add([manifest])
         return self.open(manifest.id)
 
@@ -376,6 +391,7 @@ class SnapshotStore:
         present = self._present()
         for gone in self._damaged.keys() - present:
             self._damaged.pop(gone, None)
+            self._outdated.discard(gone)
         if missing := present - rows - self._damaged.keys():
             self._catalogue.add(self._read_manifests(missing))
         if stale := rows - present:
@@ -398,6 +414,8 @@ class SnapshotStore:
                     manifests.append(read_manifest(directory, snapshot_id))
             except (StoreError, FieldError, OSError) as error:
                 self._damaged[snapshot_id] = str(error)
+                if isinstance(error, OutdatedError):
+                    self._outdated.add(snapshot_id)
         return manifests
 
     def _path(self, snapshot_id: str) -> Path:

@@ -137,7 +137,7 @@ def invoke(
 
     \b
     With --json each line has: path, isolation, result or error (kind, message, traceback), stdout,
-    stderr, latency_ms, phases in ms (spawn, restore, deploy, import, capture, run; null
+    stderr, latency_ms, phases in ms (wait, spawn, restore, deploy, import, capture, run; null
     where the path has no such phase), pooled, snapshot, accelerator. With --isolation uc, snapshot
     is null until the function's is stored, which is after the first answer.
 

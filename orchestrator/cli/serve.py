@@ -19,6 +19,7 @@ from orchestrator.gateway.access import Access
 from orchestrator.gateway.events import JsonLines, event
 from orchestrator.gateway.gateway import DEFAULT_HOST, DEFAULT_PORT, Gateway
 from orchestrator.gateway.metrics import Metrics
+from orchestrator.network import Reach
 from orchestrator.platform.log import Entry
 from orchestrator.platform.platform import Platform
 from orchestrator.platform.policies import MIB, Policies
@@ -38,6 +39,13 @@ TOKEN_VARIABLE = "SEUSS_TOKEN"
     type=click.Path(dir_okay=False, path_type=pathlib.Path),
     default=None,
     help="File with the token that requests must carry; needed for any --host that others reach.",
+)
+@click.option(
+    "--reach",
+    type=click.Choice([reach.value for reach in Reach]),
+    default=None,
+    show_default="all; outside with a token",
+    help="Places that clients may give to functions: all, none, or those outside of this machine.",
 )
 @click.option(
     "--start",
@@ -106,6 +114,7 @@ def serve(
     host: str,
     port: int,
     token_file: pathlib.Path | None,
+    reach: str | None,
     start: tuple[Isolation, ...],
     contexts: int,
     machines: int | None,
@@ -149,13 +158,15 @@ def serve(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    progress.run(_serve(host, port, token, start, policies, settings))
+    limit = None if reach is None else Reach(reach)
+    progress.run(_serve(host, port, token, limit, start, policies, settings))
 
 
 async def _serve(
     host: str,
     port: int,
     token: str | None,
+    reach: Reach | None,
     start: tuple[Isolation, ...],
     policies: Policies,
     settings: Settings,
@@ -181,7 +192,7 @@ async def _serve(
     async with platform:
         for isolation in start:
             await platform.dispatchers.default(isolation)
-        async with Gateway(platform, metrics, host, port, token) as gateway:
+        async with Gateway(platform, metrics, host, port, token, reach=reach) as gateway:
             click.echo(f"serving on {gateway.url}")
             sys.stdout.flush()
             await asyncio.get_running_loop().create_future()

@@ -186,14 +186,21 @@ def delete(snapshot: tuple[str, ...], recursive: bool, store: pathlib.Path) -> N
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @store_option
 def prune(images: tuple[pathlib.Path, ...], dry_run: bool, store: pathlib.Path) -> None:
-    """Delete the snapshots that no image in use can restore: those of images built before."""
+    """Delete the snapshots that no image in use can restore.
+
+    Those are of images built before, or of formats before this one.
+    """
     kept = {image_digest(image) for image in images}
     with SnapshotStore(store) as opened:
+        outdated = opened.outdated()
         gone = opened.prune(kept, look_only=dry_run)
         left = len(opened.list())
         _warn_of_damaged(opened)
+    done = "would delete" if dry_run else "deleted"
+    for snapshot_id in outdated:
+        click.echo(f"{done} {snapshot_id}, which is of an earlier format")
     for manifest in gone:
-        click.echo(f"{'would delete' if dry_run else 'deleted'} {_leaf(manifest)}")
+        click.echo(f"{done} {_leaf(manifest)}")
     freed = sum(manifest.stored_bytes for manifest in gone) / MEGABYTE
     left -= len(gone) if dry_run else 0
     click.echo(f"{len(gone)} snapshots of other images, {freed:.1f} MB; {left} left")

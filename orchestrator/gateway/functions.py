@@ -15,7 +15,7 @@ from orchestrator.gateway.bodies import ARGUMENTS_LIMIT, FUNCTION_LIMIT, Bodies,
 from orchestrator.gateway.errors import RequestError, function_status, json_response, json_text
 from orchestrator.gateway.events import event
 from orchestrator.gateway.outcomes import remember
-from orchestrator.network import parse_all
+from orchestrator.network import Reach, parse_all
 from orchestrator.paths import Path
 from orchestrator.platform.platform import Platform
 from orchestrator.platform.registry import Deployment
@@ -43,9 +43,10 @@ MOST_LISTED_BYTES: Final = 16 << 20
 class Functions:
     """Handlers under /functions and /invocations."""
 
-    def __init__(self, platform: Platform, bodies: Bodies) -> None:
+    def __init__(self, platform: Platform, bodies: Bodies, reach: Reach) -> None:
         self._platform = platform
         self._bodies = bodies
+        self._reach = reach
 
     def routes(self) -> list[web.RouteDef]:
         """Return what answers which request."""
@@ -73,7 +74,7 @@ class Functions:
             told.pop("new", None)
             if raw:
                 told |= {"format": raw, "code": body}
-            deployment = await asyncio.to_thread(deployment_of, name, told)
+            deployment = await asyncio.to_thread(deployment_of, name, told, self._reach)
         replace = not truth(request, "new")
         entry = await asyncio.to_thread(self._platform.registry.put, deployment, replace)
         event("deployed", function=entry.name, version=entry.version, code=entry.id)
@@ -129,10 +130,11 @@ class Functions:
         return json_response(record)
 
 
-def deployment_of(name: str, told: Mapping[str, Any]) -> Deployment:
+def deployment_of(name: str, told: Mapping[str, Any], reach: Reach) -> Deployment:
     """Return the deployment that an object describes; `code` is text, base64 text or bytes.
 
-    Raises RequestError with 400, DeploymentError, FunctionFileError, NetworkError, SettingsError.
+    Raises RequestError with 400, or 403 for a place beyond `reach`; DeploymentError,
+    FunctionFileError, NetworkError, SettingsError.
     """
     unknown = told.keys() - CHOICES.keys() - {"code", "format"}
     if unknown:
@@ -155,6 +157,14 @@ def deployment_of(name: str, told: Mapping[str, Any]) -> Deployment:
         raise RequestError(400, "bad-request", f"{name}: the code is missing. Send it as text.")
     runtime = chosen.pop("runtime", DEFAULT_RUNTIME)
     network = _places(chosen.pop("network", []))
+    refused = reach.refused(network)
+    if refused is not None:
+        raise RequestError(
+            403,
+            "forbidden",
+            f"{name}: nobody may give {refused} to a function from here. Have it deployed with "
+            "seuss deploy, or the gateway started with another --reach.",
+        )
     function = Function(name, form, code, chosen.pop("main", "main"), runtime, network)
     return Deployment(function, **chosen)
 

@@ -19,6 +19,7 @@ from orchestrator.gateway.layers import SEND_S, Layers
 from orchestrator.gateway.metrics import Metrics
 from orchestrator.gateway.openwhisk import OpenWhisk
 from orchestrator.gateway.overview import Overview
+from orchestrator.network import Reach
 from orchestrator.platform.platform import Platform
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class Gateway:
         send_s: how long a client may take to receive an answer.
         most_connections: further ones are refused; None lets in all that the platform's queues
             take, and some, so that the next hears when to come again.
+        reach: what clients may give functions to reach; None is all without a token, as this
+            machine's programs reach all that anyhow, and what is outside with one.
 
     Raises:
         SettingsError: the token is missing or too short.
@@ -71,19 +74,21 @@ class Gateway:
         idle_s: float = IDLE_S,
         send_s: float = SEND_S,
         most_connections: int | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self._host = host
         self.port = port
         self._most = most_connections or platform.policies.admitted + SPARE_CONNECTIONS
         self._bodies = bodies or Bodies()
+        reach = reach or (Reach.ALL if token is None else Reach.OUTSIDE)
         metrics.watch(platform)
         application = web.Application(
             middlewares=Layers(Access(host, token), metrics, send_s).all()
         )
         for handlers in (
             Overview(platform, metrics),
-            Functions(platform, self._bodies),
-            OpenWhisk(platform, self._bodies),
+            Functions(platform, self._bodies, reach),
+            OpenWhisk(platform, self._bodies, reach),
         ):
             application.add_routes(handlers.routes())
         self._application = application

@@ -19,7 +19,7 @@ NUMBER: Final[Json] = {"type": "number"}
 INTEGER: Final[Json] = {"type": "integer"}
 BOOLEAN: Final[Json] = {"type": "boolean"}
 OBJECT: Final[Json] = {"type": "object"}
-PHASES: Final = ("spawn", "restore", "deploy", "import", "capture", "run")
+PHASES: Final = ("wait", "spawn", "restore", "deploy", "import", "capture", "run")
 
 
 @cache
@@ -321,7 +321,8 @@ def _choices() -> Json:
             "type": "array",
             "items": STRING,
             "maxItems": MAX_DESTINATIONS,
-            "description": "Places that it may reach, each HOST:PORT; none without it.",
+            "description": "Places that it may reach, each HOST:PORT; none without it. Which can "
+            "be given is the gateway's choice.",
         },
     }
 

@@ -20,6 +20,7 @@ from orchestrator.gateway.errors import RequestError, json_response
 from orchestrator.gateway.events import event
 from orchestrator.gateway.functions import code_of, deployment_of, truth, typed, whole
 from orchestrator.gateway.outcomes import remember
+from orchestrator.network import Reach
 from orchestrator.platform.platform import Platform
 from orchestrator.platform.registry import Deployed, Deployment, Entry
 
@@ -45,9 +46,10 @@ MOST_LISTED: Final = 200
 class OpenWhisk:
     """Handlers under /api/v1/namespaces."""
 
-    def __init__(self, platform: Platform, bodies: Bodies) -> None:
+    def __init__(self, platform: Platform, bodies: Bodies, reach: Reach) -> None:
         self._platform = platform
         self._bodies = bodies
+        self._reach = reach
 
     def routes(self) -> list[web.RouteDef]:
         """Return what answers which request."""
@@ -76,7 +78,8 @@ class OpenWhisk:
         _check_namespace(request)
         async with self._bodies.read(request, FUNCTION_LIMIT) as body:
             told = await asyncio.to_thread(parse_object, body)
-            deployment = await asyncio.to_thread(_deployment, request.match_info["name"], told)
+            name = request.match_info["name"]
+            deployment = await asyncio.to_thread(_deployment, name, told, self._reach)
         entry = await asyncio.to_thread(
             self._platform.registry.put, deployment, truth(request, "overwrite")
         )
@@ -177,7 +180,7 @@ def _check_namespace(request: web.Request) -> None:
         )
 
 
-def _deployment(name: str, told: Mapping[str, Any]) -> Deployment:
+def _deployment(name: str, told: Mapping[str, Any], reach: Reach) -> Deployment:
     """Return the deployment that an action's object describes. Raises as `deployment_of`."""
     how = told.get("exec")
     limits = told.get("limits") or {}
@@ -205,7 +208,7 @@ def _deployment(name: str, told: Mapping[str, Any]) -> Deployment:
     if memory is not None:
         # An action's memory is that of its own machine.
         wanted |= {"memory_mib": memory, "isolation": "vm"}
-    return deployment_of(name, wanted | {"network": _annotated(name, told)})
+    return deployment_of(name, wanted | {"network": _annotated(name, told)}, reach)
 
 
 def _annotated(name: str, told: Mapping[str, Any]) -> object:

@@ -45,7 +45,12 @@ class Admission:
         elif self.waiting < self._queue:
             self._waiting.append(come)
         else:
-            raise BusyError(self.running, self.waiting, self._retry_s())
+            retry_s = self._retry_s()
+            raise BusyError(
+                f"{self.running} invocations run and {self.waiting} wait: no more are taken now. "
+                f"Try again in {retry_s} s.",
+                retry_s,
+            )
         return Turn(self, come)
 
     def give_back(self, come: asyncio.Future[None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 
 class IdleContexts:
@@ -70,6 +70,14 @@ class IdleContexts:
         if not kept:
             del self._contexts[function]
 
+    def function(self, context: int) -> str | None:
+        """Return the function of a UC that is kept; None for any other."""
+        return self._functions.get(context)
+
+    def functions(self) -> Collection[str]:
+        """Return the functions of all UCs that are kept."""
+        return self._contexts.keys()
+
     def longest(self) -> float:
         """Return the seconds that the UC unused longest has been unused; 0 without any."""
         oldest = next(iter(self._functions), None)
@@ -130,10 +138,9 @@ class ArgumentSnapshots:
         if self._numbers.get((function, key)) == number:
             del self._numbers[function, key]
 
-    def pop_oldest(self, count: int, needed: int = 0) -> list[int]:
-        """Return up to `count` snapshots, unused longest, that are no longer kept; not `needed`."""
-        others = [place for place, number in self._numbers.items() if number != needed]
-        return [self._numbers.pop(place) for place in others[:count]]
+    def origins(self) -> dict[int, str]:
+        """Return the functions of the snapshots, by number."""
+        return {number: function for (function, _), number in self._numbers.items()}
 
     def pop_first(self, wanted: Callable[[int], bool]) -> int | None:
         """Return the wanted snapshot that was unused longest, no longer kept; None if none is."""
@@ -170,10 +177,9 @@ class FunctionSnapshots:
         if self._numbers.get(function) == number:
             del self._numbers[function]
 
-    def pop_oldest(self, count: int, needed: int = 0) -> list[int]:
-        """Return up to `count` snapshots, unused longest, that are no longer kept; not `needed`."""
-        others = [name for name, number in self._numbers.items() if number != needed]
-        return [self._numbers.pop(name) for name in others[:count]]
+    def origins(self) -> dict[int, str]:
+        """Return the functions of the snapshots, by number."""
+        return {number: function for function, number in self._numbers.items()}
 
     def pop_first(self, wanted: Callable[[int], bool]) -> tuple[str, int] | None:
         """Return the wanted snapshot that was unused longest, with its function; None if none is.

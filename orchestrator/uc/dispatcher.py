@@ -22,11 +22,11 @@ from orchestrator.network import Resolver, check_card
 from orchestrator.paths import Path
 from orchestrator.points import no_point
 from orchestrator.runtime_folder import runtime_folder
-from orchestrator.runtimes import find_runtime
 from orchestrator.settings import Settings, checked_timeout
 from orchestrator.uc.life import Life
 from orchestrator.uc.multiplexer import Reply
-from orchestrator.uc.node import ORDER_DEADLINE_S, UcNode
+from orchestrator.uc.needs import Needs
+from orchestrator.uc.node import ORDER_DEADLINE_S, UcNode, share_frames
 from orchestrator.uc.request import GONE, Request
 from orchestrator.uc.shared_region import SharedRegion, check_memory
 from orchestrator.uc.store import StoredContexts, context_facts
@@ -54,6 +54,7 @@ class UcDispatcher:
         self._store: SnapshotStore
         self._stored: StoredContexts
         self._region: SharedRegion
+        self._needs: Needs
         self._mark: list[int] = []
         self._life: Life | None = None
         self._one_life = asyncio.Lock()
@@ -62,7 +63,6 @@ class UcDispatcher:
 
     async def __aenter__(self) -> Self:
         settings = self.settings
-        settings.ao.check(find_runtime(settings.runtime))
         self._mark = image_mark(settings.image)
         image = await asyncio.to_thread(image_digest, settings.image)
         chosen = await accelerator.choose(
@@ -79,6 +79,7 @@ class UcDispatcher:
         facts = context_facts(self.hardware.facts(await accelerator.qemu_version()))
         facts |= settings.ao.facts()
         check_memory(self.hardware)
+        self._needs = Needs(share_frames(self.hardware))
         # Not in a thread: a cancellation would leave a store behind that nobody closes.
         self._store = SnapshotStore(settings.store)
         try:
@@ -164,8 +165,8 @@ class UcDispatcher:
 
         `timeout_s` bounds the import and the run, each; None takes the settings'. Starting the
         node, and what an explicit warm or hot needs to start from, is not part of the latency; the
-        wait for another call's import of the same function is. Raises SeussError when the platform
-        fails.
+        wait for memory in the node, and for another call's import of the same function, is. Raises
+        NodeFullError when there is no memory in time, and SeussError when the platform fails.
         """
         limit = self.settings.timeout_s
         if timeout_s is not None:
@@ -177,23 +178,34 @@ class UcDispatcher:
         if isinstance(arguments, InvocationError):
             refused = Request(life, function, {}, b"", limit, self.accelerator, b"")
             return refused.answer(path, Reply(arguments, 0))
-        request = Request(life, function, args, arguments, limit, self.accelerator, rights)
+        while True:
+            request = Request(life, function, args, arguments, limit, self.accelerator, rights)
+            place = request.claim(path)
+            try:
+                if not place.waited or await request.wait():
+                    return await self._begun(request, path)
+            finally:
+                place.release()
+            # Its node ended while it waited.
+            life = await self.life()
+
+    async def _begun(self, request: Request, path: Path) -> Invocation:
         try:
-            with life.traffic.request():
+            with request.life.traffic.request():
                 return await self._choose(request, path)
         finally:
             if request.reply.error is not None and request.reply.error.kind == "timeout":
-                await self._check(life)
+                await self._check(request.life)
 
     async def _choose(self, request: Request, path: Path) -> Invocation:
-        life, function = request.life, request.function
+        life = request.life
         if path is Path.BOOTED:
             return await request.booted()
         if path is Path.COLD:
             return await request.cold()
         if path is Path.AUTO:
             return await self._deepest(request)
-        context = life.idle.take(function.id) if path is Path.HOT else None
+        context = request.place.take_idle() if path is Path.HOT else None
         if context is None:
             snapshot = await self._imported(request)
             if isinstance(snapshot, Invocation):
@@ -270,7 +282,7 @@ class UcDispatcher:
                 if parent is not None:
                     return await request.to_point(parent, named)
             else:
-                context = life.idle.take(function.id)
+                context = request.place.take_idle()
                 if context is not None:
                     answer = await request.hot(context)
                     if answer.error is None or answer.error.kind != GONE:
@@ -296,7 +308,7 @@ class UcDispatcher:
         )
         await node.start()
         try:
-            started.append(await Life.begin(node, self._stored, self.settings))
+            started.append(await Life.begin(node, self._stored, self.settings, self._needs))
         except BaseException:
             await node.close()
             raise

@@ -18,11 +18,13 @@ from orchestrator.settings import Settings
 from orchestrator.uc.arguments import Arguments
 from orchestrator.uc.cache import FunctionSnapshots, IdleContexts
 from orchestrator.uc.multiplexer import Reply
-from orchestrator.uc.node import UC_MEMORY_PART, UcNode
+from orchestrator.uc.needs import Needs
+from orchestrator.uc.node import UcNode, share_frames
+from orchestrator.uc.room import Room
 from orchestrator.uc.shelf import Shelf
 from orchestrator.uc.store import StoredContexts, export
 from orchestrator.wire import SNAPSHOT, Frame
-from snapshot_store import PAGE_SIZE, Level, Manifest, SeussError, Snapshot
+from snapshot_store import Level, Manifest, SeussError, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,9 @@ class Life:
     then forgets argument snapshots, then those of functions, the least recently used first.
     """
 
-    def __init__(self, node: UcNode, stored: StoredContexts, settings: Settings) -> None:
+    def __init__(
+        self, node: UcNode, stored: StoredContexts, settings: Settings, needs: Needs
+    ) -> None:
         self.node = node
         self.known: dict[str, Manifest] = {}
         """Functions' snapshots in the store, by function."""
@@ -70,20 +74,24 @@ class Life:
         )
         self.importing: dict[str, asyncio.Event] = {}
         """Functions being imported by a first call; set once their snapshot can be looked for."""
-        # A UC's share, and as much again as the kernel and new UCs need meanwhile.
-        self._reserve = node.hardware.memory // PAGE_SIZE // UC_MEMORY_PART * 5 // 4
+        # A UC's share, as calls find it when they begin, and what begins between two looks.
+        self._reserve = share_frames(node.hardware) * 5 // 4
+        self.room = Room(self, settings, needs)
         self._look: asyncio.Task[None] | None = None
         self._look_again = False
         self._next_return = 0.0
 
     @classmethod
-    async def begin(cls, node: UcNode, stored: StoredContexts, settings: Settings) -> Self:
+    async def begin(
+        cls, node: UcNode, stored: StoredContexts, settings: Settings, needs: Needs
+    ) -> Self:
         """Take the base snapshot in a started node, from the store or new. Raises SeussError."""
-        life = cls(node, stored, settings)
+        life = cls(node, stored, settings, needs)
         if not await life._restore_base():
             await life._take_base()
         if settings.ao is Anticipation.FULL:
             await life._rehearse_paths()
+        await life.room.look()
         return life
 
     async def _restore_base(self) -> bool:
@@ -121,6 +129,7 @@ class Life:
 
     async def close(self) -> None:
         """Store what is not stored yet, and end the node."""
+        await self.room.close()
         await self.flush()
         for background in (self._look, self._ending):
             if background is not None:
@@ -207,22 +216,30 @@ class Life:
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self._keep_memory_free())
 
-    async def free_something(self, needed: int = 0) -> bool:
-        """End the UCs, or else forget a snapshot, unused longest, but for the one `needed`.
+    async def free_something(self) -> bool:
+        """End the UCs, or else forget a snapshot, unused longest; return whether there was any.
 
-        Return whether there was any.
+        A snapshot that calls use stays: forgetting it would free nothing before they end.
         """
         contexts = self.idle.pop_oldest(max(1, len(self.idle) // FREED_AT_ONCE))
         if contexts:
             logger.info("memory is short: %d idle contexts ended", len(contexts))
             await asyncio.gather(*(self.node.end(context) for context in contexts))
             return True
-        snapshots = self.arguments.kept.pop_oldest(1, needed)
-        snapshots = snapshots or self.snapshots.pop_oldest(1, needed)
-        if snapshots:
-            logger.info("memory is short: a snapshot was forgotten")
-            await asyncio.gather(*(self._evict(snapshot) for snapshot in snapshots))
-        return bool(snapshots)
+        snapshot = self.arguments.kept.pop_first(lambda each: not self.room.uses_snapshot(each))
+        if snapshot is None:
+            functions = self.snapshots.origins()
+            oldest = self.snapshots.pop_first(lambda each: not self.room.uses(functions[each]))
+            snapshot = None if oldest is None else oldest[1]
+        if snapshot is None:
+            return False
+        logger.info("memory is short: a snapshot was forgotten")
+        await self._evict(snapshot)
+        return True
+
+    def origins(self) -> dict[int, str]:
+        """Return the functions whose snapshots are in the node, by the snapshots' numbers."""
+        return self.snapshots.origins() | self.arguments.kept.origins()
 
     async def _end_unused(self) -> None:
         """End idle UCs as they become unused for too long, while there are any."""
@@ -253,9 +270,13 @@ class Life:
             while self._look_again and self.node.alive:
                 self._look_again = False
                 await asyncio.sleep(CHECK_PAUSE_S)
-                while self.node.alive and await self.node.free_frames() < self._reserve:
+                await self.room.look()
+                # Where calls wait, the room makes as much as these need.
+                while self.room.free < self._reserve and not self.room.waiting:
                     if not await self.free_something():
                         break
+                    await self.room.look()
+                await self.room.learn()
                 if time.monotonic() >= self._next_return:
                     self._next_return = time.monotonic() + RETURN_PAUSE_S
                     await self.node.give_back()

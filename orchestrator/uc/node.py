@@ -25,10 +25,12 @@ from orchestrator.invocation import InvocationError
 from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.machine import Machine
 from orchestrator.machines.shared_memory import SharedMemory
+from orchestrator.rehearsal import TRACELESS
 from orchestrator.uc.borrowed import BorrowedPages
 from orchestrator.uc.multiplexer import Multiplexer, Reply
 from orchestrator.uc.shared_region import SharedRegion
 from orchestrator.wire import SEED_SIZE, SNAPSHOT, Frame, MessageType, sync_payload
+from snapshot_store import PAGE_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ ORDER_DEADLINE_S = 30.0
 """How long the kernel may take for what it does itself: deploy, capture, end, evict, status."""
 UC_MEMORY_PART = 4
 """A UC may own one part in this many of a node's memory, so that one cannot starve the others."""
+MOST_UC_MEMORY_MIB = 1024
+FRAMES_PER_MIB = (1 << 20) // PAGE_SIZE
 
 CLOCK_PAUSE_S = 10.0
 
@@ -45,6 +49,16 @@ _PLACE = struct.Struct("<II")
 """Where a list goes on: a snapshot's number, a UC's id."""
 
 _generations = itertools.count(1)
+
+
+def share_mib(hardware: Hardware) -> int:
+    """Return the MiB that a UC may own of a node."""
+    return min(MOST_UC_MEMORY_MIB, hardware.memory_mib // UC_MEMORY_PART)
+
+
+def share_frames(hardware: Hardware) -> int:
+    """Return the frames that a UC may own of a node."""
+    return share_mib(hardware) * FRAMES_PER_MIB
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,7 @@ class UcNode:
         """What it uses of the region."""
         words = [
             "seuss.mode=node",
-            f"seuss.uc_memory={min(1024, hardware.memory_mib // UC_MEMORY_PART)}M",
+            f"seuss.uc_memory={share_mib(hardware)}M",
         ]
         if region is not None:
             words.append(region.option(hardware))
@@ -242,11 +256,12 @@ class UcNode:
         )
 
     async def unload(self, context: int) -> None:
-        """Have a UC forget its function. Raises MachineError."""
+        """Have a UC forget the rehearsal's function. Raises MachineError."""
         self._expect(
             "unload a function",
             await self._mux.begin(
                 *(MessageType.UNLOAD, MessageType.DONE),
+                payload=TRACELESS,
                 context=context,
                 deadline_s=ORDER_DEADLINE_S,
             ),

@@ -18,6 +18,7 @@ from orchestrator.points import ASK, Named, Names, at_point, split, told_names
 from orchestrator.stopwatch import Stopwatch
 from orchestrator.uc.life import Life
 from orchestrator.uc.multiplexer import Reply
+from orchestrator.uc.room import Place
 from orchestrator.wire import SNAPSHOT, Frame, MessageType
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Request:
         self.life = life
         self.function = function
         self.reply = Reply(NOTHING, 0)
+        self.place: Place
+        """In the node; there once it is claimed."""
         self._args = args
         self._payload = payload
         self._limit_s = limit_s
@@ -56,6 +59,25 @@ class Request:
         self._rights = rights
         self._watch = Stopwatch()
         self._phases = Phases()
+
+    def claim(self, path: Path) -> Place:
+        """Return a place in the node's memory, or one in the queue for it, to be released.
+
+        Raises NodeFullError.
+        """
+        self.place = self.life.room.claim(self.function, lambda: self._may_be_hot(path))
+        return self.place
+
+    async def wait(self) -> bool:
+        """Wait for one's turn; return False if the node ended before. Raises NodeFullError."""
+        begins = await self.place.wait()
+        self._phases = replace(self._phases, wait=self._watch.lap())
+        return begins
+
+    def _may_be_hot(self, path: Path) -> bool:
+        arguments = self.life.arguments
+        pointed = arguments.enabled and arguments.points.names(self.function) is not None
+        return path is Path.HOT or (path is Path.AUTO and not pointed)
 
     def restarted(self) -> Self:
         """Forget the time until now: what was done ahead is not part of the latency."""
@@ -290,15 +312,17 @@ class Request:
     async def _deployed(
         self, snapshot: int, request: Callable[[int], asyncio.Future[Reply]]
     ) -> Reply:
-        """Make a request that deploys; when memory is short, free something and try once more."""
-        node = self.life.node
-        context = SNAPSHOT | snapshot
-        reply = await node.deployed(request(context))
-        error = reply.error
-        short = error is not None and error.kind == "memory-limit" and reply.context == 0
-        if short and await self.life.free_something(snapshot):
-            return await node.deployed(request(context))
-        return reply
+        """Make a request that deploys, again and again while the node has no memory for that.
+
+        Only what no context answered is made again: nothing of it has begun.
+        """
+        self.place.snapshot = snapshot
+        while True:
+            reply = await self.life.node.deployed(request(SNAPSHOT | snapshot))
+            error = reply.error
+            if error is None or error.kind != "memory-limit" or reply.context != 0:
+                return reply
+            await self.place.refused()
 
     async def _captured(self, context: int, capture: asyncio.Future[Reply]) -> Reply:
         """Await a capture; if that is cancelled, both the UC and the snapshot go."""

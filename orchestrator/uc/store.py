@@ -192,14 +192,29 @@ class StoredContexts:
         function: str | None = None,
         key: str | None = None,
     ) -> Snapshot:
-        """Store a snapshot. Raises StoreError."""
+        """Store a snapshot, without what is in the parent as it is in here. Raises StoreError."""
+        return await asyncio.to_thread(self._commit, exported, level, label, parent, function, key)
+
+    def _commit(
+        self,
+        exported: Exported,
+        level: Level,
+        label: str,
+        parent: str | None,
+        function: str | None,
+        key: str | None,
+    ) -> Snapshot:
+        pages = exported.pages
+        if parent is not None:
+            # Written to and then as before, as counts of references are.
+            pages = pages.changed_from(self._store.open(parent).merged_pages())
         draft = Draft(
             depth=Depth.UC,
             level=level,
             image=self._image,
             runtime=self._runtime,
             blocks=(LOWER_HALF,),
-            pages=exported.pages,
+            pages=pages,
             state=exported.state,
             parent=parent,
             function=function,
@@ -208,7 +223,7 @@ class StoredContexts:
             ao=self._ao,
             facts=self._facts,
         )
-        return await asyncio.to_thread(self._store.commit, draft)
+        return self._store.commit(draft)
 
     def _find_base(self) -> Snapshot | None:
         found = self._store.find(

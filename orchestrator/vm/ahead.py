@@ -25,9 +25,8 @@ REHEARSAL_DEADLINE_S: Final = 5.0
 PATIENCE_S: Final = 0.05
 """Pause between requests before one is made: waiting machines, which serve any call, go first."""
 MOST_MISSES: Final = 4
-"""Machines in a row that nobody used, after which only places used before get one."""
-MOST_REMEMBERED: Final = 256
-"""Places whose use is remembered."""
+"""Machines given up that nobody had used, less those that somebody had, after which only places
+that were just used get one."""
 
 
 class Ahead:
@@ -51,6 +50,7 @@ class Ahead:
         self._used: set[str] = set()
         """Places that have a pool out of which a machine was taken."""
         self._remembered: OrderedDict[str, None] = OrderedDict()
+        """The `count` places used last, whether or not they have a pool."""
         self._misses = 0
 
     def take(self, place: str) -> ReadyMachine | None:
@@ -59,7 +59,6 @@ class Ahead:
         machine = None if pool is None else pool.poll()
         if machine is not None:
             self._used.add(place)
-            self._misses = 0
         return machine
 
     def expect(self, place: str, make: Callable[[], Awaitable[ReadyMachine]]) -> None:
@@ -69,18 +68,23 @@ class Ahead:
         known = place in self._remembered
         self._remembered[place] = None
         self._remembered.move_to_end(place)
-        if len(self._remembered) > MOST_REMEMBERED:
+        if len(self._remembered) > self._count:
             self._remembered.popitem(last=False)
         if place not in self._pools:
+            # More places in turn than there are machines would never find theirs.
             if self._misses >= MOST_MISSES and not known:
                 return
             self._pools[place] = Pool(make, 1, self._traffic, PATIENCE_S, optional=True)
+        # The snapshot there may have been taken anew.
+        self._pools[place].make = make
         self._pools.move_to_end(place)
         self._pools[place].want()
         if len(self._pools) > self._count:
             gone, pool = self._pools.popitem(last=False)
-            if gone not in self._used:
-                self._misses += 1
+            missed = gone not in self._used
+            self._misses = (
+                min(MOST_MISSES, self._misses + 1) if missed else max(0, self._misses - 1)
+            )
             self._used.discard(gone)
             self._retire(pool)
 

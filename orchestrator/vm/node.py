@@ -30,7 +30,6 @@ from orchestrator.machines.command_line import Hardware
 from orchestrator.machines.machine import Machine
 from orchestrator.points import Named
 from orchestrator.rehearsal import REHEARSALS, rehearsal
-from orchestrator.runtimes import find_runtime
 from orchestrator.settings import Settings
 from orchestrator.traffic import Traffic
 from orchestrator.vm.capture import Captured, capture_full
@@ -106,7 +105,6 @@ class VmNode:
 
     async def __aenter__(self) -> Self:
         settings = self.settings
-        settings.ao.check(find_runtime(settings.runtime))
         self._mark = image_mark(settings.image)
         self.image = await asyncio.to_thread(image_digest, settings.image)
         chosen = await accelerator.choose(

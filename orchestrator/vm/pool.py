@@ -47,7 +47,7 @@ class Pool(Generic[Item]):
     Use it as a context manager: at its end nothing it made and did not hand out is left.
 
     Args:
-        make: makes one item; cleans up after itself when it fails or is cancelled.
+        make: makes one item; cleans up after itself when it fails or is cancelled. May be set anew.
         size: items to keep ready once `take` or `fill` was called; before that none is made.
         traffic: requests that the pool must not disturb.
         patience_s: how long none must have been under way before an item is made.
@@ -62,7 +62,7 @@ class Pool(Generic[Item]):
         patience_s: float = 0.0,
         optional: bool = False,
     ) -> None:
-        self._make = make
+        self.make = make
         self._size = size
         self._traffic = traffic or Traffic()
         self._patience_s = patience_s
@@ -110,7 +110,7 @@ class Pool(Generic[Item]):
                 await item.close()
             ready = False
             if not self._making:
-                return await self._make(), False
+                return await self.make(), False
             # One that is being made will be there sooner than one begun now.
             async with self._changed:
                 while self._making and not self._ready:
@@ -177,7 +177,7 @@ class Pool(Generic[Item]):
                 await self._bury()
                 self._making = True
                 try:
-                    self._ready.append(await self._make())
+                    self._ready.append(await self.make())
                 except Exception as error:
                     # The next request makes its own and reports the cause to its user.
                     logger.warning("could not make a machine ahead: %s", error)

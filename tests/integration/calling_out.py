@@ -13,6 +13,7 @@ from orchestrator.function import Function
 from orchestrator.network import parse_all
 from orchestrator.settings import Isolation, Settings
 from orchestrator.uc.dispatcher import UcDispatcher
+from orchestrator.uc.node import UcNode
 from orchestrator.vm.dispatcher import VmDispatcher
 from tests.integration.conftest import BUILD
 from tests.integration.guests import holdings
@@ -102,3 +103,12 @@ async def running(chosen: Settings) -> AsyncIterator[VmDispatcher | UcDispatcher
 
 def may_reach(code: bytes, *places: str) -> Function:
     return Function("calls_out", "source", code, network=parse_all(places))
+
+
+async def hung_up(node: UcNode) -> None:
+    """Wait a while for the node's last connection to end; fail if one stays."""
+    for _ in range(QUIET_LOOKS):
+        if not (await node.status())["connections"]:
+            return
+        await asyncio.sleep(QUIET_PAUSE_S)
+    raise AssertionError(f"connections stay open: {await node.status()}")

@@ -112,13 +112,6 @@ async def test_each_step_of_ao_has_a_base_of_its_own(settings: Settings) -> None
     assert len(bases) == 2
 
 
-async def test_a_runtime_that_cannot_do_a_step_says_so(settings: Settings) -> None:
-    chosen = replace(settings.for_runtime("js"), ao=Anticipation.NETWORK)
-    with pytest.raises(SettingsError, match="cannot exercise the network alone"):
-        async with VmDispatcher(chosen):
-            pass
-
-
 async def test_phases_tell_what_the_pool_did_ahead(orchestrator: VmDispatcher) -> None:
     await orchestrator.prepare(1)
     cold = await orchestrator.invoke(HELLO, {}, Path.COLD)

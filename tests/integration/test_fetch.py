@@ -16,10 +16,9 @@ from orchestrator.settings import Isolation, Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from tests.integration.calling_out import (
     HOST,
-    QUIET_LOOKS,
-    QUIET_PAUSE_S,
     Server,
     document,
+    hung_up,
     running,
     settings,
 )
@@ -135,10 +134,5 @@ async def test_many_clones_fetch_many_at_once(server: Server, tmp_path: pathlib.
 
         answers = await asyncio.gather(*(call() for _ in range(CONTEXTS)))
         assert answers == [expected] * CONTEXTS
-        node = (await dispatcher.life()).node
-        for _ in range(QUIET_LOOKS):
-            if not (await node.status())["connections"]:
-                break
-            await asyncio.sleep(QUIET_PAUSE_S)
-        assert (await node.status())["connections"] == 0
+        await hung_up((await dispatcher.life()).node)
     assert (server.answered, server.open, server.broken) == (CONTEXTS * DOCUMENTS, 0, 0)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import pathlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from orchestrator.anticipation import Anticipation
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation
 from orchestrator.paths import Path
@@ -132,6 +135,20 @@ def test_every_path_gives_the_same_answer(node: Node) -> None:
         assert answer.result == {"echo": arguments, "url": "http://localhost/x"}
         calls = 2 if answer.path is Path.HOT else 1
         assert (answer.stdout, answer.stderr) == (f"calls {calls}\n", "to stderr\n")
+
+
+def test_the_network_alone_can_be_anticipated(node: Node, tmp_path: pathlib.Path) -> None:
+    settings = replace(node.settings, ao=Anticipation.NETWORK, store=tmp_path)
+    maker = UcDispatcher if settings.isolation == "uc" else VmDispatcher
+
+    async def run() -> list[Invocation]:
+        async with maker(settings) as dispatcher:
+            return [await dispatcher.invoke(NOP, {}, path) for path in (Path.COLD, Path.WARM)]
+
+    assert [answer.result for answer in node.loop.run(run())] == [{}, {}]
+    with SnapshotStore(tmp_path) as store:
+        (base,) = store.find(level=Level.BASE)
+        assert (base.ao, base.facts["ao"]) == (True, "network")
 
 
 def test_no_two_clones_draw_the_same(node: Node) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pathlib
 
 import pytest
@@ -130,6 +131,41 @@ def main(args):
         "others": attempt(lambda: socket.create_connection(("127.0.0.1", args["other"]))),
     }
 """
+MESSAGES = b"""
+import contextlib, socket
+
+def datagrams(stack):
+    one, other = (stack.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(2))
+    other.bind(("127.0.0.1", 0))
+    place = other.getsockname()
+    sent = [one.sendmsg([b"one ", b"", b"datagram"], [], 0, place) for _ in range(2)]
+    rooms = bytearray(3), bytearray(20)
+    size, ancillary, flags, sender = other.recvmsg_into(rooms, 100)
+    cut = other.recvmsg(3)
+    try:
+        one.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, bytes(4))], 0, place)
+    except OSError as error:
+        refused = error.errno
+    return {
+        "sent": sent,
+        "got": [bytes(room).decode().strip("\\0") for room in rooms],
+        "rest": [size, ancillary, flags, sender[0]],
+        "cut": [cut[0].decode(), cut[2] == socket.MSG_TRUNC],
+        "refused": refused,
+    }
+
+def streams(stack):
+    left, right = map(stack.enter_context, socket.socketpair())
+    sent = left.sendmsg([b"a" * 30000, b"b" * 20000])
+    left.close()
+    first = right.recvmsg(7)[0]
+    rest = right.recv(70000, socket.MSG_WAITALL)
+    return [sent, first + rest == b"a" * 30000 + b"b" * 20000, right.recvmsg(1)[0].decode()]
+
+def main(args):
+    with contextlib.ExitStack() as stack:
+        return {"datagrams": datagrams(stack), "streams": streams(stack)}
+"""
 
 
 def streams_answer(clients: int) -> dict[str, object]:
@@ -181,3 +217,19 @@ async def test_a_server_of_the_snapshot_serves_in_each_clone(
         assert answer.result is not None, answer
         assert answer.result["others"] == "ConnectionRefusedError"
         assert (await node.status()).get("frames_sent") == before
+
+
+async def test_messages(tmp_path: pathlib.Path) -> None:
+    function = Function("messages", "source", MESSAGES)
+    async with running(settings(tmp_path, "uc", network=False)) as dispatcher:
+        answer = await dispatcher.invoke(function, {})
+    assert answer.result == {
+        "datagrams": {
+            "sent": [12, 12],
+            "got": ["one", " datagram"],
+            "rest": [12, [], 0, "127.0.0.1"],
+            "cut": ["one", True],
+            "refused": errno.EOPNOTSUPP,
+        },
+        "streams": [50_000, True, ""],
+    }, answer

@@ -23,6 +23,7 @@ from tests.integration.calling_out import (
     Server,
     digest,
     document,
+    hung_up,
     may_reach,
     running,
     settings,
@@ -88,7 +89,24 @@ def main(args):
     }
 """
 ASK = b"""
-import socket
+import asyncio, socket
+
+class Asker(asyncio.DatagramProtocol):
+    def __init__(self):
+        self.heard = asyncio.get_running_loop().create_future()
+    def datagram_received(self, data, sender):
+        self.heard.set_result([data.decode(), sender[1]])
+    def error_received(self, error):
+        self.heard.set_exception(error)
+
+async def endpoint(place):
+    loop = asyncio.get_running_loop()
+    transport, asker = await loop.create_datagram_endpoint(Asker, remote_addr=place)
+    transport.sendto(b"endpoint")
+    try:
+        return await asyncio.wait_for(asker.heard, 10)
+    finally:
+        transport.close()
 
 def main(args):
     place = args["host"], args["port"]
@@ -97,13 +115,16 @@ def main(args):
         made.sendto(b"unconnected", place)
         first = made.recvfrom(100)
         made.connect(place)
-        made.send(b"x" * 1400)
+        made.sendmsg([b"x" * 700, b"x" * 700])
         second = made.recv(2000)
         try:
             made.send(b"x" * 1473)
         except OSError as error:
             big = error.errno
-    return {"first": first[0].decode(), "from": first[1], "second": len(second), "big": big}
+    return {
+        "first": first[0].decode(), "from": first[1], "second": len(second), "big": big,
+        "endpoint": asyncio.run(endpoint(place)),
+    }
 """
 KEPT = b"""
 import socket
@@ -121,6 +142,32 @@ def main(args):
     with socket.create_connection(PLACE, timeout=10) as fresh:
         fresh.sendall(b"GET /0 HTTP/1.0\\r\\n\\r\\n")
         return {"kept": more, "fresh": len(fresh.recv(1 << 16)) > 0, "port": fresh.getsockname()[1]}
+"""
+AFTERWARDS = b"""
+import socket, threading, time
+
+SEEN = []
+PLACE = ()
+
+def look():
+    while True:
+        try:
+            socket.create_connection(PLACE, timeout=10).close()
+            seen = "out"
+        except OSError as error:
+            seen = type(error).__name__
+        if seen not in SEEN:
+            SEEN.append(seen)
+        time.sleep(0.01)
+
+def main(args):
+    global PLACE
+    if not PLACE:
+        PLACE = args["host"], args["port"]
+        threading.Thread(target=look, daemon=True).start()
+    while "out" not in SEEN:
+        time.sleep(0.01)
+    return {"seen": SEEN}
 """
 
 
@@ -213,6 +260,7 @@ async def test_datagrams_go_out(tmp_path: pathlib.Path, isolation: Isolation) ->
                     "from": [HOST, port],
                     "second": 1400,
                     "big": errno.EMSGSIZE,
+                    "endpoint": ["endpoint", port],
                 }, answer
 
 
@@ -240,6 +288,23 @@ async def test_a_function_without_rights_sends_no_frame(
             assert answer.result is not None and answer.result["connect"] == "PermissionError"
         assert (await node.status())["frames_sent"] == before
     assert server.answered == 0
+
+
+async def test_rights_end_with_the_request(server: Server, tmp_path: pathlib.Path) -> None:
+    """A context stays idle after its function was deployed anew without places to reach."""
+    function = may_reach(AFTERWARDS, f"{HOST}:{server.port}")
+    place = {"host": HOST, "port": server.port}
+    async with running(settings(tmp_path, "uc")) as dispatcher:
+        first = await dispatcher.invoke(function, place)
+        assert first.ok, first
+        for _ in range(QUIET_LOOKS):
+            await asyncio.sleep(QUIET_PAUSE_S)
+            again = await dispatcher.invoke(function, place, Path.HOT)
+            assert again.result is not None, again
+            if "PermissionError" in again.result["seen"]:
+                break
+        else:
+            pytest.fail(f"between requests it saw {again.result}")
 
 
 @pytest.mark.parametrize("isolation", ["vm", "uc"])
@@ -277,10 +342,5 @@ async def test_many_contexts_fetch_at_the_same_time(server: Server, tmp_path: pa
 
         answers = await asyncio.gather(*(call() for _ in range(CONTEXTS)))
         assert answers == [expected] * CONTEXTS
-        node = (await dispatcher.life()).node
-        for _ in range(QUIET_LOOKS):
-            if not (await node.status())["connections"]:
-                break
-            await asyncio.sleep(QUIET_PAUSE_S)
-        assert (await node.status())["connections"] == 0
+        await hung_up((await dispatcher.life()).node)
     assert (server.answered, server.open, server.broken) == (CONTEXTS * DOCUMENTS, 0, 0)

@@ -20,7 +20,7 @@ from orchestrator.uc.node import UcNode
 from orchestrator.uc.shared_region import SharedRegion
 from orchestrator.uc.store import StoredContexts
 from orchestrator.wire import SNAPSHOT
-from snapshot_store import PAGE_SIZE, Depth, Level, SnapshotStore
+from snapshot_store import PAGE_SIZE, Depth, Level, Manifest, SnapshotStore
 from tests.integration.conftest import BUILD
 from tests.integration.guests import holdings, region_kib
 
@@ -55,6 +55,7 @@ async def test_a_new_node_starts_from_the_store(settings: Settings) -> None:
         assert {each.function for each in functions} == {HELLO.id, UNIQUE.id}
         assert all(each.page_count < base.page_count / 2 for each in functions)
         assert all(store.verify(each.id).ok for each in manifests)
+        assert all(_unchanged_pages(store, each) == 0 for each in functions)
     async with UcDispatcher(settings) as second:
         warm = await second.invoke(HELLO, {"n": 1})
         hot = await second.invoke(HELLO, {"n": 1})
@@ -67,6 +68,12 @@ async def test_a_new_node_starts_from_the_store(settings: Settings) -> None:
     assert warm.snapshot in {each.id for each in functions}
     assert len({str(each.result) for each in ids}) == len(ids)
     assert holdings() == before
+
+
+def _unchanged_pages(store: SnapshotStore, manifest: Manifest) -> int:
+    """Count those of a snapshot's pages that are as in its base."""
+    base, function = store.open(manifest.id).lineage()
+    return len(function.pages()) - len(function.pages().changed_from(base.pages()))
 
 
 async def test_damage_is_found_and_the_function_imported_again(settings: Settings) -> None:

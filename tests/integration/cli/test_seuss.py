@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -72,6 +73,17 @@ def qemus(environment: dict[str, str]) -> list[int]:
     return found
 
 
+def machines_of(pid: int) -> list[int]:
+    """Machines that a command has started: they are told nothing of the store."""
+    found = []
+    for thread in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in thread.read_text().split():
+                if b"qemu" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes():
+                    found.append(int(child))
+    return found
+
+
 def test_first_call_is_cold_and_later_ones_warm(environment: dict[str, str], function: str) -> None:
     first = seuss(environment, "invoke", function, "--arg", '{"n": 21}', "--json")
     assert first.returncode == 0, first.stderr
@@ -138,11 +150,12 @@ def test_interrupted_call_leaves_nothing(
         text=True,
     )
     deadline = time.monotonic() + PATIENCE_S
-    while not qemus(environment) and time.monotonic() < deadline:
+    while not (machines := machines_of(process.pid)) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)
     process.send_signal(sent)
     _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == status, errors
     assert "Traceback" not in errors
+    assert machines and not any(pathlib.Path(f"/proc/{pid}").exists() for pid in machines)
     assert qemus(environment) == []

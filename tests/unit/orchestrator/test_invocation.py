@@ -33,6 +33,7 @@ def test_result_as_json() -> None:
         "stderr_truncated": False,
         "latency_ms": 3.5,
         "phases": {
+            "wait": None,
             "spawn": 0.0,
             "restore": 2.0,
             "deploy": None,

@@ -49,6 +49,13 @@ def test_merged_sets_merge_again() -> None:
     assert as_dict(PageSet.merged([lower, upper])) == as_dict(page_set({1: 0, 2: 3, 3: 4}))
 
 
+@given(CONTENTS, CONTENTS)
+def test_changed_pages_are_those_that_differ(above: dict[int, int], below: dict[int, int]) -> None:
+    changed = page_set(above).changed_from(stored(below))
+    expected = {n: seed for n, seed in above.items() if below.get(n) != seed}
+    assert as_dict(changed) == as_dict(page_set(expected))
+
+
 def test_data_in_one_piece_is_not_copied() -> None:
     source = page_set({n: n + 1 for n in range(8)}).data
     piece = PageSet.stored(np.arange(3, dtype=np.uint64), np.array([2, 3, 4]), source)

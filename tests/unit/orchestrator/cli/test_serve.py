@@ -26,7 +26,10 @@ from orchestrator.cli import main
         (["--hot-per-function", "-1"], "hot_per_function of -1 cannot be"),
         (["--hot-idle", "nan"], "hot_idle_s of nan cannot be"),
         (["--memory", "1"], "too little"),
+        (["--memory-queue", "0"], "A queue of 0 calls for a node's memory cannot be"),
+        (["--memory-wait", "0"], "Calls cannot wait 0.0 s for a node's memory"),
         (["--port", "70000"], "70000"),
+        (["--reach", "some"], "'some' is not one of 'all', 'outside', 'none'"),
     ],
 )
 def test_mistakes(

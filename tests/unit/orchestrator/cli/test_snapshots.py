@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 
@@ -104,6 +105,28 @@ def test_prune_keeps_what_an_image_in_use_can_restore(
     done = runner.invoke(main, [*prune, str(rebuilt)])
     assert {line.split()[1] for line in done.stdout.splitlines()[:-1]} == set(snapshots.values())
     assert runner.invoke(main, ["snapshots", "list"]).stdout == ""
+
+
+def test_prune_takes_those_of_earlier_formats_but_not_of_later_ones(
+    runner: CliRunner, snapshots: Ids, tmp_path: pathlib.Path
+) -> None:
+    used = tmp_path / "used.elf"
+    used.write_bytes(b"image")
+    folders = {}
+    for version in (1, 3):
+        raw = json.dumps({"format_version": version}, separators=(",", ":")).encode()
+        name = hashlib.sha256(raw).hexdigest()[:16]
+        folders[version] = tmp_path / "store" / "snapshots" / name
+        folders[version].mkdir()
+        (folders[version] / "manifest.json").write_bytes(raw)
+    prune = ["snapshots", "prune", "--image", str(used)]
+    looked = runner.invoke(main, [*prune, "--dry-run"])
+    told = f"{folders[1].name}, which is of an earlier format\n"
+    assert f"would delete {told}" in looked.stdout and folders[1].exists()
+    done = runner.invoke(main, prune)
+    assert f"deleted {told}" in done.stdout and not folders[1].exists()
+    assert folders[3].exists() and folders[3].name in done.stderr
+    assert "3 left" in done.stdout
 
 
 def test_prune_without_an_image_deletes_nothing(

@@ -9,6 +9,7 @@ from orchestrator.errors import SettingsError
 from orchestrator.gateway.access import Access, is_loopback
 from orchestrator.gateway.gateway import Gateway
 from orchestrator.gateway.metrics import Metrics
+from orchestrator.network import Reach
 from orchestrator.platform.platform import Platform
 
 TOKEN = "a token of some length"
@@ -34,6 +35,48 @@ def test_any_other_address_needs_a_token(host: str, loopback: bool) -> None:
 def test_a_short_token_is_refused() -> None:
     with pytest.raises(SettingsError, match="5 letters can be guessed"):
         Access("127.0.0.1", "short")
+
+
+@pytest.mark.parametrize(
+    ("token", "reach", "statuses"),
+    [
+        (None, None, (201, 201, 200)),
+        (TOKEN, None, (403, 201, 200)),
+        (TOKEN, Reach.ALL, (201, 201, 200)),
+        (None, Reach.NONE, (403, 403, 201)),
+    ],
+)
+async def test_who_deploys_by_http_does_not_give_everything(
+    platform: Platform,
+    metrics: Metrics,
+    token: str | None,
+    reach: Reach | None,
+    statuses: tuple[int, int, int],
+) -> None:
+    """Who has the token may be anywhere: this machine's own services are not his to reach."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    code = "def main(args): return {}"
+    async with (
+        Gateway(platform, metrics, port=0, token=token, reach=reach) as gateway,
+        aiohttp.ClientSession(gateway.url, headers=headers) as client,
+    ):
+        for form, status in (("host", statuses[0]), ("out", statuses[1])):
+            place = {"host": "10.0.2.2:5432", "out": "example.org:443"}[form]
+            body = {"code": code, "network": [place]}
+            async with client.put(f"/functions/{form}", json=body) as answer:
+                assert answer.status == status, await answer.text()
+                if status == 403:
+                    told = (await answer.json())["error"]["message"]
+                    assert f"give {place} to a function" in told and "--reach" in told
+            action = {
+                "exec": {"kind": "python:3", "code": code},
+                "annotations": [{"key": "network", "value": [place]}],
+            }
+            path = f"/api/v1/namespaces/_/actions/{form}?overwrite=true"
+            async with client.put(path, json=action) as answer:
+                assert answer.status == (403 if status == 403 else 200)
+        async with client.put("/functions/out", json={"code": code}) as answer:
+            assert answer.status == statuses[2]
 
 
 async def test_with_a_token(platform: Platform, metrics: Metrics) -> None:

@@ -230,6 +230,13 @@ async def test_too_much_is_refused_with_when_to_come_again(
     assert await asyncio.gather(*calls) == [200] * 3
 
 
+async def test_a_full_node_is_no_failure_of_the_function(client: aiohttp.ClientSession) -> None:
+    async with client.post("/functions/echo/invoke", json={"full": 1}) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "3")
+        told = (await answer.json())["error"]
+    assert told == {"kind": "busy", "message": "echo waited too long for memory of the node."}
+
+
 async def test_a_client_that_goes_away_ends_its_invocation(
     client: aiohttp.ClientSession, platform: Platform, fakes: Fakes
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from orchestrator.errors import MachineError
+from orchestrator.errors import MachineError, NodeFullError
 from orchestrator.function import Function
 from orchestrator.invocation import Invocation, InvocationError, Phases
 from orchestrator.paths import Path
@@ -30,8 +30,8 @@ async def until(condition: Callable[[], bool]) -> None:
 class FakeDispatcher:
     """Answers with the arguments and what it was given.
 
-    Arguments steer it: `fail` names the kind of error, `die` makes the platform fail, `wait` keeps
-    the invocation running until `go` is set.
+    Arguments steer it: `fail` names the kind of error, `die` makes the platform fail, `full` has no
+    memory for the call, `wait` keeps the invocation running until `go` is set.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -82,6 +82,8 @@ class FakeDispatcher:
         try:
             if args.get("wait"):
                 await self.go.wait()
+            if args.get("full"):
+                raise NodeFullError("echo waited too long for memory of the node.", retry_s=3)
             if args.get("die"):
                 raise MachineError("QEMU ended by itself. Try again.", log_tail="its last words")
         except asyncio.CancelledError:

@@ -15,6 +15,7 @@ def test_the_context_used_last_serves_next() -> None:
     for context in (1, 2, 3):
         assert idle.add("f", context) == []
     assert idle.add("f", 4) == [1]
+    assert idle.function(4) == "f" and idle.function(1) is None
     assert [idle.take("f") for _ in range(4)] == [4, 3, 2, None]
 
 
@@ -80,9 +81,11 @@ def test_snapshots_go_by_last_use() -> None:
     assert snapshots.put("g", 7) == 1
     snapshots.forget("g", 1)
     snapshots.forget("f", 0)
-    assert snapshots.pop_oldest(1, 2) == [7]
-    assert snapshots.put("g", 7) is None
-    assert snapshots.pop_oldest(5) == [2, 7]
+    assert snapshots.origins() == {2: "h", 7: "g"}
+    assert snapshots.find("h") == 2
+    assert snapshots.pop_first(lambda number: True) == ("g", 7)
+    assert snapshots.pop_first(lambda number: number != 2) is None
+    assert snapshots.pop_first(lambda number: number == 2) == ("h", 2)
     assert len(snapshots) == 0
 
 
@@ -96,7 +99,8 @@ def test_argument_snapshots_are_so_many_of_a_function() -> None:
     assert snapshots.holds("f", "c") and snapshots.holds("f", "c", 4)
     assert not snapshots.holds("f", "c", 3) and not snapshots.holds("f", "b")
     snapshots.forget("f", "c", 3)
-    assert snapshots.pop_oldest(1, needed=2) == [0]
+    assert snapshots.origins() == {0: "f", 2: "g", 4: "f"}
+    assert snapshots.pop_first(lambda number: number != 2) == 0
     assert snapshots.pop_first(lambda number: number > 2) == 4
     assert snapshots.pop_first(lambda number: number > 2) is None
     snapshots.forget("g", "a", 2)

@@ -15,6 +15,7 @@ from orchestrator.machines.command_line import Hardware
 from orchestrator.settings import Settings
 from orchestrator.uc import life as lives
 from orchestrator.uc.life import Life
+from orchestrator.uc.needs import Needs
 from orchestrator.uc.node import UcNode
 from orchestrator.uc.store import StoredContexts
 
@@ -37,6 +38,9 @@ class FakeNode:
 
     async def evict(self, snapshot: int) -> None:
         self.evicted.append(snapshot)
+
+    async def list(self) -> dict[str, Any]:
+        return {"contexts": []}
 
     async def free_frames(self) -> int:
         if self.frames is not None:
@@ -68,7 +72,7 @@ def node() -> FakeNode:
 
 @pytest.fixture
 def life(node: FakeNode) -> Life:
-    made = Life(cast(UcNode, node), cast(StoredContexts, FakeStore()), SETTINGS)
+    made = Life(cast(UcNode, node), cast(StoredContexts, FakeStore()), SETTINGS, Needs(4096))
     made.known[FUNCTION.id] = cast(Any, SimpleNamespace(id="stored"))
     return made
 
@@ -80,11 +84,20 @@ async def test_of_two_brought_in_one_is_forgotten(life: Life, node: FakeNode) ->
     assert node.evicted == [1] and life.snapshots.find(FUNCTION.id) == 2
 
 
-async def test_the_snapshot_that_is_needed_stays(life: Life, node: FakeNode) -> None:
-    life.snapshots.put("f", 3)
-    assert not await life.free_something(3)
-    assert await life.free_something(4)
-    assert node.evicted == [3]
+async def test_snapshots_that_calls_use_stay(life: Life, node: FakeNode) -> None:
+    node.frames = 0
+    place = life.room.claim(FUNCTION, lambda: True)
+    assert await place.wait()
+    life.snapshots.put(FUNCTION.id, 3)
+    life.arguments.kept.put(FUNCTION.id, "key", 4)
+    place.snapshot = 4
+    assert not await life.free_something()
+    place.snapshot = 3
+    assert await life.free_something() and not await life.free_something()
+    assert node.evicted == [4]
+    place.release()
+    assert await life.free_something()
+    assert node.evicted == [4, 3]
 
 
 async def test_a_node_that_ends_while_its_memory_is_looked_at(

@@ -96,8 +96,26 @@ async def test_places_that_nobody_comes_back_to_get_none_in_the_end(
     assert len(site.made) == 2 + module.MOST_MISSES
     assert not await use(ahead, site, "once 49")
     assert await use(ahead, site, "once 49")
-    await use(ahead, site, "new")
-    assert await use(ahead, site, "new")
+    assert not await use(ahead, site, "new")
+    assert not await use(ahead, site, "new") and await use(ahead, site, "new")
+
+
+async def test_more_places_in_turn_than_machines_do_not_take_them_from_each_other(
+    ahead: Ahead, site: Site
+) -> None:
+    found = [await use(ahead, site, "abc"[turn % 3]) for turn in range(60)]
+    # After the first few, two of the three keep theirs.
+    assert sum(found[12:]) == 32
+
+
+async def test_the_next_machine_is_made_as_was_said_last(ahead: Ahead, site: Site) -> None:
+    await use(ahead, site, "a")
+    taken = ahead.take("a")
+    assert taken is not None
+    await taken.close()
+    ahead.expect("a", site.at("a anew"))
+    await ahead.fill()
+    assert site.standing() == ["a anew"]
 
 
 async def test_filling_passes_over_a_place_that_goes(ahead: Ahead, site: Site) -> None:
