@@ -5,13 +5,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 BUILD  := $(CURDIR)/build
 JOBS   ?= $(shell nproc)
-SCALE  ?= default
+SCALE  ?=
 RESULTS ?= $(lastword $(sort $(wildcard results/*)))
+
+override SCALE := $(or $(strip $(SCALE)),default)
+ifneq ($(SCALE),$(filter quick default full,$(firstword $(SCALE))))
+  $(error SCALE is "$(SCALE)". Give quick, default or full)
+endif
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help setup image micro peers experiments plots report test test-python test-unit test-host test-image \
-        test-micro lint lint-python lint-cpp format clean distclean
+        test-micro .results-there lint lint-python lint-cpp format clean distclean
 
 help: ## Show this text
 	@printf 'Targets:\n'
@@ -39,13 +44,16 @@ experiments: image micro ## Run all experiments (SCALE=quick|default|full) into 
 	@$(MAKE) peers || echo 'Going on without: what cannot be compared with here becomes a row with the reason.'
 	@$(BIN)/seuss experiments suite --scale $(SCALE)
 
-plots: setup ## Draw the pictures of RESULTS (the newest results folder) again from its raw data
+plots: setup .results-there ## Draw the pictures of RESULTS (the newest results folder) again from its raw data
 	@for raw in $(RESULTS)/*.json; do name=$$(basename "$$raw" .json | tr - _); \
 	  if [ -f "experiments/plots/$$name.py" ]; then \
 	    $(BIN)/python -m "experiments.plots.$$name" $(RESULTS) || exit 1; fi; done
 
-report: setup ## Write report.md and report.html of RESULTS again from its raw data
+report: setup .results-there ## Write report.md and report.html of RESULTS again from its raw data
 	@$(BIN)/seuss experiments report $(RESULTS)
+
+.results-there:
+	@test -d '$(RESULTS)' || { echo 'There are no results in "$(RESULTS)". Run make experiments, or name a folder by RESULTS=.' >&2; exit 1; }
 
 test: lint test-host test-micro test-python ## Run every test: lint, C++ and Rust on the host, bootable images, Python with real QEMU
 	@echo 'make test: lint, C++, Rust and Python tests all passed'

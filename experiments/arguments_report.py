@@ -23,7 +23,7 @@ def check(record: Measurements) -> list[Check]:
             Check(
                 f"warm / resumed, {JUDGED:.0%} common ({isolation})",
                 *(2.0, "x", None if ratio is None else ratio.value),
-                "" if ratio is None else _interval(ratio),
+                "" if ratio is None else ratio.told,
                 least=True,
             )
         )
@@ -33,7 +33,7 @@ def check(record: Measurements) -> list[Check]:
             Check(
                 f"warm / resumed, the example ({WAYS[way]})",
                 *(10.0, "x", None if ratio is None else ratio.value),
-                "" if ratio is None else _interval(ratio),
+                "" if ratio is None else ratio.told,
                 least=True,
             )
         )
@@ -68,7 +68,7 @@ def render(record: Measurements) -> str:
                     f"{share:.0%}",
                     spread(record.values("latency", path="warm", **labels)),
                     spread(record.values("latency", path="resumed", **labels)),
-                    "-" if ratio is None else f"{ratio.value:.3g} ({_interval(ratio)})",
+                    "-" if ratio is None else f"{ratio.value:.3g} ({ratio.told})",
                     "no bound" if share == 1 else f"{1 / (1 - share):.3g}",
                 )
             )
@@ -80,7 +80,7 @@ def render(record: Measurements) -> str:
                 WAYS[way],
                 spread(record.values("example", path="warm", way=way)),
                 spread(record.values("example", path="resumed", way=way)),
-                "-" if ratio is None else f"{ratio.value:.3g} ({_interval(ratio)})",
+                "-" if ratio is None else f"{ratio.value:.3g} ({ratio.told})",
             )
         )
     head = ("isolation", "common", "warm, ms", "resumed, ms", "gain", "without any other cost")
@@ -98,7 +98,7 @@ def render(record: Measurements) -> str:
                 ),
                 "## Promises",
                 promises(check(record)),
-                "## Latency and gain (median, 10 to 90 %; gain with 95 % interval)",
+                "## Latency and gain (median, 10 to 90 %)",
                 table(head, rows),
                 "## The example: a search in Debian's licences",
                 "`examples/search.py` builds an index before its point and answers a query behind "
@@ -110,7 +110,3 @@ def render(record: Measurements) -> str:
         )
         + "\n"
     )
-
-
-def _interval(ratio: Ratio) -> str:
-    return f"{ratio.low:.3g} to {ratio.high:.3g}"

@@ -11,25 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
-import io
-import json
 import pathlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from experiments import environment
+from experiments import environment, raw_data
 from experiments.burst_calls import CPU, KINDS, TURNS, Calls, Outcome, Scale, known, schedule
 from experiments.late_server import late_server
 from experiments.own_stores import own_stores
-from experiments.recording import write_whole
 from experiments.systems import SEUSS, SYSTEMS, open_pools, seuss
 from orchestrator.settings import Settings
 
 NAME = "burst"
-FORMAT = 1
 DELAY_S = 0.25
 """After which the server answers."""
 GUEST_VIEW = "10.0.2.2"
@@ -87,7 +82,7 @@ class Burst:
     containers: dict[str, int] = field(default_factory=dict)
     """Most containers of each pool."""
     container_bytes: dict[str, float] = field(default_factory=dict)
-    """Proportional set size of an idle container, with its monitor, by pool."""
+    """What one more idle container adds to the proportional set size of all, by pool."""
     unavailable: dict[str, str] = field(default_factory=dict)
     """Why a system does not run here."""
     timelines: list[Timeline] = field(default_factory=list)
@@ -101,23 +96,18 @@ class Burst:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write burst.json and burst.csv, a row per call."""
-        record = {"experiment": NAME, "format": FORMAT} | asdict(self)
-        write_whole(folder / f"{NAME}.json", json.dumps(record) + "\n")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        names = ("due_s", "kind", "burst", "latency_ms", "path", "error")
-        writer.writerow(("system", "interval_s", *names))
-        for timeline in self.timelines:
-            head = (timeline.system, timeline.interval_s)
-            writer.writerows((*head, *asdict(each).values()) for each in timeline.outcomes)
-        write_whole(folder / f"{NAME}.csv", text.getvalue())
+        head = ("system", "interval_s", "due_s", "kind", "burst", "latency_ms", "path", "error")
+        rows = (
+            (timeline.system, timeline.interval_s, *asdict(each).values())
+            for timeline in self.timelines
+            for each in timeline.outcomes
+        )
+        raw_data.save(folder, NAME, asdict(self), head, rows)
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> Self:
         """Read burst.json of a results folder; OSError or ValueError if it is not one."""
-        record = json.loads((folder / f"{NAME}.json").read_text(encoding="utf-8"))
-        if record.pop("experiment", None) != NAME or record.pop("format", None) != FORMAT:
-            raise ValueError(f"this is no record of the {NAME} experiment in format {FORMAT}")
+        record = raw_data.load(folder, NAME)
         scale = record["scale"]
         record["scale"] = Scale(**(scale | {"intervals": tuple(scale["intervals"])}))
         record["timelines"] = [
@@ -140,8 +130,8 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Burst:
     A pool that cannot run here is recorded with the reason. Raises SeussError when SEUSS cannot.
     """
     scale = plan.scale
-    facts = await environment.collect(plan.settings)
     memory_mib = max(plan.settings.memory_mib, scale.memory_mib)
+    facts = await environment.collect(replace(plan.settings, memory_mib=memory_mib))
     record = Burst(facts.to_json(), plan.seed, scale, memory_mib)
     state = await asyncio.to_thread(replace(KINDS[CPU], arguments={"turns": TURNS}).expected)
     async with contextlib.AsyncExitStack() as stack:
@@ -159,7 +149,8 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Burst:
                 continue
             report(f"{system}, every {interval:g} s", done, len(trials))
             host = GUEST_VIEW if system == SEUSS else HOST_VIEW
-            calls = Calls(f"{host}:{port}", f"{plan.seed}/{system}/{interval}", state)
+            place, seed = f"{GUEST_VIEW}:{port}", f"{plan.seed}/{system}/{interval}"
+            calls = Calls(f"{host}:{port}", place, seed, state)
             async with seuss(settings) if system == SEUSS else pools.node(system) as call:
                 await calls.drive(call, known(scale), scale.deadline_s)
                 outcomes = await calls.drive(call, schedule(scale, interval), scale.deadline_s)

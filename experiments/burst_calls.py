@@ -96,14 +96,15 @@ class Calls:
 
     Args:
         server: HOST:PORT of the late server, as the functions see it.
+        place: the same as a unikernel's function must be given it; containers reach it anyhow.
         seed: keeps this timeline's functions apart from those of others.
         state: the right answer of the CPU-bound function.
     """
 
-    def __init__(self, server: str, seed: str, state: Mapping[str, Any]) -> None:
+    def __init__(self, server: str, place: str, seed: str, state: Mapping[str, Any]) -> None:
         self._seed = seed
         self._arguments: dict[str, dict[str, Any]] = {CPU: {"turns": TURNS}, IO: {"server": server}}
-        self._network = {CPU: (), IO: parse_all([server])}
+        self._network = {CPU: (), IO: parse_all([place])}
         self._expected = {CPU: state, IO: {"status": 200, "text": TEXT}}
 
     def function(self, due: Due) -> Function:

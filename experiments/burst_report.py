@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,9 +10,9 @@ import numpy as np
 from experiments import papers
 from experiments.burst import DELAY_S, Burst, Timeline
 from experiments.burst_calls import KINDS, TURNS, Outcome
-from experiments.markdown import table
+from experiments.markdown import fact_table, table
 from experiments.promises import Check, promises
-from experiments.systems import POOLS, SEUSS, SYSTEMS, TITLES, pools_table
+from experiments.systems import MEMORY, POOLS, SEUSS, SYSTEMS, TITLES, pools_table
 
 PERCENTILES = (1, 50, 99)
 _MOST_REASONS = 3
@@ -44,8 +43,7 @@ def _no_failure(record: Burst, interval_s: float) -> Check:
 
 def render(record: Burst) -> str:
     """Return the report as Markdown. Works on an unfinished record; what is missing is said."""
-    facts = dict(record.environment)
-    facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["started"]))
+    facts = record.environment
     scale = record.scale
     intervals = ", ".join(f"{each:g}" for each in scale.intervals)
     return (
@@ -62,11 +60,10 @@ def render(record: Burst) -> str:
                 "made when it is due, whether or not others were answered; latency counts from "
                 f"then, and a call without its answer after {scale.deadline_s:g} s has failed. "
                 "Every answer was checked; no sample was dropped.",
-                f"All systems have {record.node_mib} MiB: SEUSS as the memory of its virtual "
-                "machine, the pools as the sum of their idle containers' proportional set size "
-                "(PSS), which is generous to them. SEUSS's functions reach the server through the "
-                "guest's own TCP/IP and QEMU's user-mode network; containers through the host's "
-                "network, which spares them the set-up of one each. Containers use all "
+                f"All systems have {record.node_mib} MiB: {MEMORY} SEUSS's functions reach the "
+                "server through the guest's own TCP/IP and QEMU's user-mode network; containers "
+                "through the host's network, which spares them the set-up of one each. Containers "
+                "use all "
                 f"{facts['cores']} cores of the host at native speed.",
                 "![burst](burst.png)",
                 "## Promises",
@@ -84,7 +81,7 @@ def render(record: Burst) -> str:
                 "## The paper's figures, not measured here",
                 _paper(record),
                 "## Environment",
-                table(("fact", "value"), [(name, str(value)) for name, value in facts.items()]),
+                fact_table(facts),
             ]
         )
         + "\n"

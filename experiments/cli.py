@@ -5,7 +5,9 @@ from __future__ import annotations
 import pathlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import click
 
@@ -37,10 +39,10 @@ from experiments.experiment import (
     SHARING,
     SNAPSHOTS,
     THROUGHPUT,
-    AnyExperiment,
     Experiment,
     Record,
 )
+from experiments.measurements import Report
 from experiments.micro_runs import Plan as MicroPlan
 from experiments.micro_runs import two_cores
 from experiments.promises import Check
@@ -65,13 +67,45 @@ _out_option = click.option(
     type=click.Path(file_okay=False, path_type=pathlib.Path),
     help="Folder for the results.  [default: results/<time>]",
 )
+_seed_option = click.option(
+    "--seed", type=int, help="Seed of what is random.  [default: a random one]"
+)
+
+
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    return _out_option(_seed_option(settings_options(command)))
+
+
+def _quick_option(says: str = "Fewer samples.") -> Callable[..., Callable[..., None]]:
+    return click.option("--quick", is_flag=True, help=says)
+
+
+def _scale_option(scales: Iterable[str], says: str) -> Callable[..., Callable[..., None]]:
+    return click.option(
+        "--scale",
+        type=click.Choice(list(scales)),
+        default="default",
+        show_default=True,
+        envvar="SCALE",
+        help=says,
+    )
+
+
+def _carry_out(
+    experiment: Experiment[Record],
+    out: pathlib.Path | None,
+    start: Callable[[pathlib.Path, Report], Coroutine[Any, Any, Record]],
+) -> None:
+    folder = _results_folder(out, experiment)
+    click.echo(f"{experiment.name}: results go to {folder}", err=True)
+    record = progress.run(start(folder, _Bars(experiment.name)))
+    _say(experiment.write(record, folder))
+    click.echo(folder / experiment.report)
 
 
 @run.command()
-@click.option("--quick", is_flag=True, help="10 samples per path instead of 30.")
-@_out_option
-@click.option("--seed", type=int, help="Seed of the order of samples.  [default: a random one]")
-@settings_options
+@_quick_option("10 samples per path instead of 30.")
+@_run_options
 def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """Latency of each path, with and without AO, beside a fresh Linux process.
 
@@ -87,17 +121,9 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
       latency.png, latency.pdf
       latency.md    medians, promises with verdicts, our figures beside the paper's
     """
-    folder = _results_folder(out, LATENCY)
     rounds = latency_experiment.QUICK_ROUNDS if quick else latency_experiment.ROUNDS
-    plan = latency_experiment.Plan(
-        settings=settings,
-        rounds=rounds,
-        quick=quick,
-        seed=_seed(seed),
-    )
-    click.echo(f"latency: {rounds} rounds, results go to {folder}", err=True)
-    recording = progress.run(latency_experiment.run(plan, folder, _Bars("latency")))
-    _write_results(LATENCY, recording, folder)
+    plan = latency_experiment.Plan(settings, rounds, quick, _seed(seed))
+    _carry_out(LATENCY, out, partial(latency_experiment.run, plan))
 
 
 @run.command()
@@ -109,17 +135,8 @@ def latency(quick: bool, out: pathlib.Path | None, seed: int | None, settings: S
     metavar="N",
     help="Stop after N contexts.",
 )
-@click.option(
-    "--scale",
-    type=click.Choice(list(crowds.SIZES)),
-    default="default",
-    show_default=True,
-    envvar="SCALE",
-    help="How many instances of other systems.",
-)
-@_out_option
-@click.option("--seed", type=int, help="Seed of the choice of contexts.  [default: a random one]")
-@settings_options
+@_scale_option(crowds.SIZES, "How many instances of other systems.")
+@_run_options
 def density(
     most: int, scale: str, out: pathlib.Path | None, seed: int | None, settings: Settings
 ) -> None:
@@ -140,15 +157,12 @@ def density(
         raise click.BadParameter(
             "only contexts are counted here; give --isolation uc", param_hint="--isolation"
         )
-    folder = _results_folder(out, DENSITY)
     plan = density_experiment.Plan(settings, most, _seed(seed), crowds.SIZES[scale])
-    click.echo(f"density: a node of {settings.memory_mib} MiB, results go to {folder}", err=True)
-    record = progress.run(density_experiment.run(plan, folder, _Bars("density")))
-    _write_results(DENSITY, record, folder)
+    _carry_out(DENSITY, out, partial(density_experiment.run, plan))
 
 
 @run.command()
-@click.option("--quick", is_flag=True, help="One sample per function instead of 5.")
+@_quick_option("One sample per function instead of 5.")
 @_out_option
 @settings_options
 def dirty_tracking(quick: bool, out: pathlib.Path | None, settings: Settings) -> None:
@@ -165,19 +179,14 @@ def dirty_tracking(quick: bool, out: pathlib.Path | None, settings: Settings) ->
       dirty-tracking.png, dirty-tracking.pdf
       dirty-tracking.md    verdicts, sets, overlaps, times
     """
-    folder = _results_folder(out, DIRTY_TRACKING)
     rounds = dirty_experiment.QUICK_ROUNDS if quick else dirty_experiment.ROUNDS
     plan = dirty_experiment.Plan(settings, rounds)
-    click.echo(f"dirty-tracking: {rounds} rounds, results go to {folder}", err=True)
-    record = progress.run(dirty_experiment.run(plan, folder, _Bars("dirty-tracking")))
-    _write_results(DIRTY_TRACKING, record, folder)
+    _carry_out(DIRTY_TRACKING, out, partial(dirty_experiment.run, plan))
 
 
 @run.command()
-@click.option("--quick", is_flag=True, help="4 samples per way instead of 12.")
-@_out_option
-@click.option("--seed", type=int, help="Seed of the order of samples.  [default: a random one]")
-@settings_options
+@_quick_option("4 samples per way instead of 12.")
+@_run_options
 def cores(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """Warm requests per second of a node of one core and of one with two.
 
@@ -192,26 +201,14 @@ def cores(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Set
       cores.png, cores.pdf
       cores.md      ratios with intervals and verdicts, CPU by user
     """
-    folder = _results_folder(out, CORES)
     rounds = cores_experiment.QUICK_ROUNDS if quick else cores_experiment.ROUNDS
     plan = cores_experiment.Plan(settings, rounds, _seed(seed))
-    click.echo(f"cores: {rounds} rounds, results go to {folder}", err=True)
-    record = progress.run(cores_experiment.run(plan, folder, _Bars("cores")))
-    _write_results(CORES, record, folder)
-
-
-def _common_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--seed", type=int, help="Seed of what is random.  [default: a random one]"),
-        _out_option,
-        click.option("--quick", is_flag=True, help="Fewer samples."),
-    ):
-        command = option(command)
-    return settings_options(command)
+    _carry_out(CORES, out, partial(cores_experiment.run, plan))
 
 
 @run.command()
-@_common_options
+@_quick_option()
+@_run_options
 def snapshots(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """Size, capture and restore time of base, function and argument snapshots.
 
@@ -219,60 +216,47 @@ def snapshots(quick: bool, out: pathlib.Path | None, seed: int | None, settings:
     and snapshots.md with the paper's Table 1 beside. --store, --isolation and --ao have no
     effect here.
     """
-    folder = _results_folder(out, SNAPSHOTS)
-    click.echo(f"results go to {folder}", err=True)
     rounds = snapshots_experiment.QUICK_ROUNDS if quick else snapshots_experiment.ROUNDS
     plan = snapshots_experiment.Plan(settings, rounds, _seed(seed))
-    record = progress.run(snapshots_experiment.run(plan, folder, _Bars("snapshots")))
-    _write_results(SNAPSHOTS, record, folder)
+    _carry_out(SNAPSHOTS, out, partial(snapshots_experiment.run, plan))
 
 
 @run.command()
-@_common_options
+@_quick_option()
+@_run_options
 def sharing(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """Pages shared and owned along the lineage, memory by functions, faults by kind.
 
     By the kernel's counters in one node of contexts. Writes sharing.json, .csv, .png, .pdf and
     sharing.md. --store, --isolation and --ao have no effect here.
     """
-    folder = _results_folder(out, SHARING)
-    click.echo(f"results go to {folder}", err=True)
     experiment = sharing_experiment
     rounds = experiment.QUICK_ROUNDS if quick else experiment.ROUNDS
     functions = experiment.QUICK_FUNCTIONS if quick else experiment.FUNCTIONS
     plan = experiment.Plan(settings, rounds, functions, _seed(seed))
-    record = progress.run(experiment.run(plan, folder, _Bars("sharing")))
-    _write_results(SHARING, record, folder)
+    _carry_out(SHARING, out, partial(experiment.run, plan))
 
 
 @run.command()
-@_common_options
+@_quick_option()
+@_run_options
 def arguments(quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """What argument snapshots gain, by the share of the computation that is common.
 
     Both isolations. Writes arguments.json, .csv, .png, .pdf and arguments.md. --store and
     --isolation have no effect here.
     """
-    folder = _results_folder(out, ARGUMENTS)
-    click.echo(f"results go to {folder}", err=True)
     rounds = arguments_experiment.QUICK_ROUNDS if quick else arguments_experiment.ROUNDS
     plan = arguments_experiment.Plan(settings, rounds, _seed(seed))
-    record = progress.run(arguments_experiment.run(plan, folder, _Bars("arguments")))
-    _write_results(ARGUMENTS, record, folder)
+    _carry_out(ARGUMENTS, out, partial(arguments_experiment.run, plan))
 
 
 @run.command()
-@click.option(
-    "--scale",
-    type=click.Choice(list(throughput_experiment.SCALES)),
-    default="default",
-    show_default=True,
-    envvar="SCALE",
-    help="How many calls, clients, functions and rounds; full is what the paper ran.",
+@_scale_option(
+    throughput_experiment.SCALES,
+    "How many calls, clients, functions and rounds; full is what the paper ran.",
 )
-@_out_option
-@click.option("--seed", type=int, help="Seed of the order.  [default: a random one]")
-@settings_options
+@_run_options
 def throughput(scale: str, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """Calls per second over 2^k functions: a SEUSS node beside pools of containers.
 
@@ -287,25 +271,16 @@ def throughput(scale: str, out: pathlib.Path | None, seed: int | None, settings:
       throughput.png, throughput.pdf
       throughput.md    verdicts, our figures beside the paper's
     """
-    folder = _results_folder(out, THROUGHPUT)
     plan = throughput_experiment.Plan(settings, throughput_experiment.SCALES[scale], _seed(seed))
-    click.echo(f"throughput: scale {scale}, results go to {folder}", err=True)
-    record = progress.run(throughput_experiment.run(plan, folder, _Bars("throughput")))
-    _write_results(THROUGHPUT, record, folder)
+    _carry_out(THROUGHPUT, out, partial(throughput_experiment.run, plan))
 
 
 @run.command()
-@click.option(
-    "--scale",
-    type=click.Choice(list(burst_experiment.SCALES)),
-    default="default",
-    show_default=True,
-    envvar="SCALE",
-    help="Intervals, bursts and calls; full has the paper's, default a quarter of them.",
+@_scale_option(
+    burst_experiment.SCALES,
+    "Intervals, bursts and calls; full has the paper's, default a quarter of them.",
 )
-@_out_option
-@click.option("--seed", type=int, help="Seed of the order.  [default: a random one]")
-@settings_options
+@_run_options
 def burst(scale: str, out: pathlib.Path | None, seed: int | None, settings: Settings) -> None:
     """Bursts of calls of new functions over a steady background: SEUSS beside container pools.
 
@@ -320,15 +295,13 @@ def burst(scale: str, out: pathlib.Path | None, seed: int | None, settings: Sett
       burst.png, burst.pdf
       burst.md    verdicts, latencies, what failed
     """
-    folder = _results_folder(out, BURST)
     plan = burst_experiment.Plan(settings, burst_experiment.SCALES[scale], _seed(seed))
-    click.echo(f"burst: scale {scale}, results go to {folder}", err=True)
-    record = progress.run(burst_experiment.run(plan, folder, _Bars("burst")))
-    _write_results(BURST, record, folder)
+    _carry_out(BURST, out, partial(burst_experiment.run, plan))
 
 
 @run.command()
-@_common_options
+@_quick_option()
+@_run_options
 def network_throughput(
     quick: bool, out: pathlib.Path | None, seed: int | None, settings: Settings
 ) -> None:
@@ -338,26 +311,15 @@ def network_throughput(
     Writes network-throughput.json, .csv, .png, .pdf and .md. --store and --isolation have no effect
     here.
     """
-    folder = _results_folder(out, NETWORK_THROUGHPUT)
-    click.echo(f"results go to {folder}", err=True)
     rounds = network_experiment.QUICK_ROUNDS if quick else network_experiment.ROUNDS
     plan = network_experiment.Plan(settings, rounds, _seed(seed))
-    record = progress.run(network_experiment.run(plan, folder, _Bars("network-throughput")))
-    _write_results(NETWORK_THROUGHPUT, record, folder)
-
-
-def _micro_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--seed", type=int, help="Seed of the order.  [default: a random one]"),
-        _out_option,
-        click.option("--quick", is_flag=True, help="Fewer rounds, functions and stopped calls."),
-    ):
-        command = option(command)
-    return command
+    _carry_out(NETWORK_THROUGHPUT, out, partial(network_experiment.run, plan))
 
 
 @run.command()
-@_micro_options
+@_quick_option("Fewer rounds, functions and stopped calls.")
+@_out_option
+@_seed_option
 def micro_latency(quick: bool, out: pathlib.Path | None, seed: int | None) -> None:
     """Micro's Table 1: functions as processes and as libraries, warm and cold.
 
@@ -371,15 +333,16 @@ def micro_latency(quick: bool, out: pathlib.Path | None, seed: int | None) -> No
       micro-latency.png, micro-latency.pdf
       micro-latency.md    verdicts, our figures beside the paper's
     """
-    rounds = micro_latency_experiment.QUICK_ROUNDS if quick else micro_latency_experiment.ROUNDS
-    plan, folder = _micro_plan(rounds, quick, seed, out, MICRO_LATENCY)
-    bars = _Bars(micro_latency_experiment.NAME)
-    record = progress.run(micro_latency_experiment.run(plan, folder, bars))
-    _write_results(MICRO_LATENCY, record, folder)
+    experiment = micro_latency_experiment
+    rounds = experiment.QUICK_ROUNDS if quick else experiment.ROUNDS
+    plan = MicroPlan(rounds, _seed(seed), quick, *two_cores())
+    _carry_out(MICRO_LATENCY, out, partial(experiment.run, plan))
 
 
 @run.command()
-@_micro_options
+@_quick_option("Fewer rounds, functions and stopped calls.")
+@_out_option
+@_seed_option
 def micro_preemption(quick: bool, out: pathlib.Path | None, seed: int | None) -> None:
     """What stopping native functions costs, how fast it is, and which workers survive it.
 
@@ -392,26 +355,10 @@ def micro_preemption(quick: bool, out: pathlib.Path | None, seed: int | None) ->
       micro-preemption.png, micro-preemption.pdf
       micro-preemption.md    verdicts, throughput by quantum beside the paper's and a bare loop's
     """
-    rounds = (
-        micro_preemption_experiment.QUICK_ROUNDS if quick else micro_preemption_experiment.ROUNDS
-    )
-    plan, folder = _micro_plan(rounds, quick, seed, out, MICRO_PREEMPTION)
-    bars = _Bars(micro_preemption_experiment.NAME)
-    record = progress.run(micro_preemption_experiment.run(plan, folder, bars))
-    _write_results(MICRO_PREEMPTION, record, folder)
-
-
-def _micro_plan(
-    rounds: int,
-    quick: bool,
-    seed: int | None,
-    out: pathlib.Path | None,
-    experiment: AnyExperiment,
-) -> tuple[MicroPlan, pathlib.Path]:
-    load_core, worker_core = two_cores()
-    folder = _results_folder(out, experiment)
-    click.echo(f"{rounds} rounds, results go to {folder}", err=True)
-    return MicroPlan(rounds, _seed(seed), quick, load_core, worker_core), folder
+    experiment = micro_preemption_experiment
+    rounds = experiment.QUICK_ROUNDS if quick else experiment.ROUNDS
+    plan = MicroPlan(rounds, _seed(seed), quick, *two_cores())
+    _carry_out(MICRO_PREEMPTION, out, partial(experiment.run, plan))
 
 
 @experiments.command()
@@ -465,14 +412,17 @@ def suite(scale: str, out: pathlib.Path | None, seed: int | None, settings: Sett
     """Run every experiment, and write report.md and report.html.
 
     A run that was cut off goes on where it stopped when it is started again, at the same scale and
-    commit: experiments whose raw data is there are not run again. One that cannot run here is
-    named in the report with the reason. --store and --isolation have no effect.
+    commit (changes in the checkout are another commit): experiments whose raw data is there are not
+    run again. One that cannot run here is named in the report with the reason. --store and
+    --isolation have no effect.
     """
     folder = out or suite_experiments.choose_folder(pathlib.Path("results"), Scale(scale))
-    state = suite_experiments.begin(folder, Scale(scale), _seed(seed))
-    click.echo(f"scale {state.scale}, results go to {folder}", err=True)
-    progress.run(suite_experiments.run(folder, state, settings, _Bars))
-    for name, checks in run_report.write(folder).items():
+    with suite_experiments.alone(folder):
+        state = suite_experiments.begin(folder, Scale(scale), seed)
+        click.echo(f"scale {state.scale}, results go to {folder}", err=True)
+        progress.run(suite_experiments.run(folder, state, settings, _Bars))
+        verdicts = run_report.write(folder)
+    for name, checks in verdicts.items():
         click.echo(name)
         _say(checks)
     for name, reason in state.failures.items():
@@ -480,7 +430,7 @@ def suite(scale: str, out: pathlib.Path | None, seed: int | None, settings: Sett
     click.echo(folder / "report.html")
 
 
-def _results_folder(out: pathlib.Path | None, experiment: AnyExperiment) -> pathlib.Path:
+def _results_folder(out: pathlib.Path | None, experiment: Experiment[Record]) -> pathlib.Path:
     """Return the folder for an experiment's results, made if need be; BadParameter says why not."""
     folder = out or pathlib.Path("results") / time.strftime("%Y-%m-%dT%H-%M-%S")
     if experiment.raw(folder).exists():
@@ -518,13 +468,9 @@ class _Bars:
             self._bar.close()
 
 
-def _write_results(experiment: Experiment[Record], record: Record, folder: pathlib.Path) -> None:
-    _say(experiment.write(record, folder))
-    click.echo(folder / experiment.report)
-
-
 def _say(checks: Sequence[Check]) -> None:
     for item in checks:
         measured = "not measured" if item.value is None else f"{item.value:.3g} {item.unit}"
-        verdict = {True: "pass", False: "FAIL", None: "-"}[item.passed]
-        click.echo(f"{verdict:4} {item.promise}: {measured} ({item.bound})")
+        verdict = item.verdict if item.passed is not None else "-"
+        why = f"; not judged: {item.unjudged}" if item.unjudged else ""
+        click.echo(f"{verdict:4} {item.promise}: {measured} ({item.bound}{why})")

@@ -18,10 +18,10 @@ from scipy import stats
 
 from experiments.experiment import EXPERIMENTS
 from experiments.markdown import table
-from experiments.summary import Ratio, ratio_of_medians
+from experiments.summary import FEWEST, Ratio, ratio_of_medians
 from snapshot_store.errors import SeussError
 
-LEAST = 5
+LEAST = FEWEST
 """Samples on each side: with fewer, the rank test can hardly ever tell."""
 LEVEL = 0.05
 """The adjusted p-value from which on a change is noise."""

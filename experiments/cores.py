@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
-import io
 import json
 import pathlib
 import random
@@ -20,9 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from experiments import environment, host_cpu
+from experiments import environment, host_cpu, raw_data
 from experiments.own_stores import own_stores
-from experiments.recording import write_whole
 from experiments.workloads import NOP, Workload
 from orchestrator.errors import CaptureError
 from orchestrator.paths import Path
@@ -31,7 +28,7 @@ from orchestrator.uc.dispatcher import UcDispatcher
 from orchestrator.uc.node import UcNode
 from orchestrator.wire import SNAPSHOT, Frame
 
-FORMAT = 1
+NAME = "cores"
 ROUNDS = 12
 QUICK_ROUNDS = 4
 SLICE_S = 1.5
@@ -103,20 +100,14 @@ class Cores:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write cores.json and cores.csv."""
-        record = {"experiment": "cores", "format": FORMAT} | asdict(self)
-        write_whole(folder / "cores.json", json.dumps(record, indent=1) + "\n")
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(Sample.__dataclass_fields__), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(sample) for sample in self.samples)
-        write_whole(folder / "cores.csv", text.getvalue())
+        head = list(Sample.__dataclass_fields__)
+        rows = (asdict(sample).values() for sample in self.samples)
+        raw_data.save(folder, NAME, asdict(self), head, rows)
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> Self:
         """Read cores.json of a results folder; OSError or ValueError if it cannot be read."""
-        record = json.loads((folder / "cores.json").read_text(encoding="utf-8"))
-        if record.pop("experiment", None) != "cores" or record.pop("format", None) != FORMAT:
-            raise ValueError(f"this is no record of the cores experiment in format {FORMAT}")
+        record = raw_data.load(folder, NAME)
         record["samples"] = [Sample(**sample) for sample in record["samples"]]
         return cls(**record)
 

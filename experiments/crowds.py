@@ -45,8 +45,8 @@ SIZES: Mapping[str, Sizes] = {
     scale: dict(zip(TITLES, counts, strict=True))
     for scale, counts in {
         "quick": (4, 20, 60, 8, 8, 4, 1, 4, 4),
-        "default": (16, 200, 400, 60, 60, 24, 3, 12, 12),
-        "full": (64, 1000, 2000, 400, 400, 200, 8, 64, 64),
+        "default": (16, 200, 400, 60, 60, 60, 3, 12, 12),
+        "full": (64, 1000, 2000, 400, 400, 400, 8, 64, 64),
     }.items()
 }
 """By the suite's scale."""

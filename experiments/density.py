@@ -15,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from experiments import crowds, environment
+from experiments import crowds, environment, raw_data
 from experiments.crowds import Crowd
 from experiments.peers.peer import page_tables, proportional_set
-from experiments.recording import write_whole
 from experiments.workloads import NOP
 from orchestrator.errors import CaptureError
 from orchestrator.function import Function
@@ -30,7 +29,7 @@ from orchestrator.uc.node import UcNode
 from orchestrator.wire import SNAPSHOT, Frame
 from snapshot_store.pageset import PAGE_SIZE
 
-FORMAT = 1
+NAME = "density"
 IN_FLIGHT = 32
 """Deploys asked for before the first is answered: the node never waits for the host."""
 STEP = 256
@@ -47,7 +46,7 @@ SIZES_MB = (2, 200)
 SIZED_DEPLOYS = 200
 LEAST_FOR_SIZES = 1024
 """MiB of a node in which one context may own the larger of the sizes."""
-GUESSED_FRAMES = 100
+GUESSED_FRAMES = 50
 """What one UC may take at most, when it is chosen how many are begun before all must be idle."""
 
 Report = Callable[[str, int, int], None]
@@ -96,7 +95,7 @@ class Density:
     right: int = 0
     wrong: list[str] = field(default_factory=list)
     free_end: int = 0
-    """Free frames when those had answered."""
+    """Free frames when those had answered, had they all stayed."""
     node_bytes: int = 0
     """What the host keeps for the node with all UCs idle: QEMU's PSS and page tables."""
     crowds: list[Crowd] = field(default_factory=list)
@@ -132,18 +131,14 @@ class Density:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write density.json and density.csv."""
-        record = {"experiment": "density", "format": FORMAT} | asdict(self)
-        write_whole(folder / "density.json", json.dumps(record, indent=1) + "\n")
-        lines = ["contexts,seconds,free_frames"]
-        lines += [f"{each.contexts},{each.seconds:.3f},{each.free_frames}" for each in self.points]
-        write_whole(folder / "density.csv", "\n".join(lines) + "\n")
+        head = ("contexts", "seconds", "free_frames")
+        rows = ((each.contexts, f"{each.seconds:.3f}", each.free_frames) for each in self.points)
+        raw_data.save(folder, NAME, asdict(self), head, rows)
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> Self:
         """Read density.json of a results folder; OSError or ValueError if it cannot be read."""
-        record = json.loads((folder / "density.json").read_text(encoding="utf-8"))
-        if record.pop("experiment", None) != "density" or record.pop("format", None) != FORMAT:
-            raise ValueError(f"this is no record of the density experiment in format {FORMAT}")
+        record = raw_data.load(folder, NAME)
         record["points"] = [Point(**point) for point in record["points"]]
         record["crowds"] = [Crowd(**crowd) for crowd in record.get("crowds", [])]
         return cls(**record)
@@ -170,15 +165,19 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Density:
         chosen = random.Random(plan.seed).sample(
             contexts, min(len(contexts), max(1, len(contexts) // ANSWERED_PART))
         )
+        record.free_end = record.free_after
         for done, context in enumerate(chosen):
             report("asking", done, len(chosen))
+            free = await node.free_frames()
             record.asked += 1
             reply = await node.invoke(context, json.dumps(NOP.arguments).encode(), LIMIT_S)
             if isinstance(reply.answer, Frame) and reply.answer.json() == NOP.expected():
                 record.right += 1
             else:
                 record.wrong.append(f"context {context}: {reply.answer}")
-        record.free_end = await node.free_frames()
+            record.free_end -= free - await node.free_frames()
+            # An answer takes the frames of some idle UCs: the next one needs them.
+            await node.end(context)
     record.save(folder)
     accelerator = record.environment["accelerator"]
     gathering = crowds.gather(plan.settings, plan.others, accelerator, folder, report)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from experiments import papers
 from experiments.crowds import TITLES, Crowd
 from experiments.density import Density
-from experiments.markdown import table
+from experiments.markdown import fact_table, table
 from experiments.peers.linux_process import LinuxProcess
 from experiments.peers.oci import Crun
 from experiments.peers.podman import Podman
@@ -66,17 +64,13 @@ def _by_size(record: Density) -> Check:
     if not small or not large:
         return Check(promise, 1.5, "x", None, "needs a node of 1 GiB or more")
     ratio = ratio_of_medians(large, small, record.seed)
-    detail = (
-        f"{np.median(large) / 1e3:.0f} us / {np.median(small) / 1e3:.0f} us; "
-        f"95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
-    )
+    detail = f"{np.median(large) / 1e3:.0f} us / {np.median(small) / 1e3:.0f} us; {ratio.told}"
     return Check(promise, 1.5, "x", ratio.value, detail)
 
 
 def render(record: Density) -> str:
     """Return the report as Markdown. Works on an unfinished record; what is missing is said."""
-    facts = dict(record.environment)
-    facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["started"]))
+    facts = record.environment
     parts = [
         f"# Density of idle contexts ({facts['accelerator'].upper()})",
         "Contexts are deployed from NOP's function snapshot in one node until its memory is used; "
@@ -101,7 +95,7 @@ def render(record: Density) -> str:
         "is as big as said above, with Python and podman. Compare ratios.",
         _papers(record),
         "## Environment",
-        table(("fact", "value"), [(name, str(value)) for name, value in facts.items()]),
+        fact_table(facts),
     ]
     if record.wrong:
         parts += ["## What did not work", "\n".join(f"- {line}" for line in record.wrong)]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import pathlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from experiments import dirty_sets
+from experiments import dirty_sets, raw_data
 from experiments.dirty_sets import Frames, Owners, Runs
-from experiments.recording import write_whole
 
-FORMAT = 1
+NAME = "dirty-tracking"
 WALK, BITMAP, PAGEMAP, BYTES = "walk", "bitmap", "pagemap", "bytes"
 SOFT = "soft-dirty"
 WAYS = (WALK, BITMAP, PAGEMAP, SOFT, BYTES)
@@ -86,25 +83,20 @@ class DirtyTracking:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write dirty-tracking.json and dirty-tracking.csv."""
-        record = {"experiment": "dirty-tracking", "format": FORMAT} | asdict(self)
-        write_whole(folder / "dirty-tracking.json", json.dumps(record) + "\n")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("function", "round", "way", "frames", *dirty_sets.KINDS, "ms"))
+        head = ("function", "round", "way", "frames", *dirty_sets.KINDS, "ms")
+        raw_data.save(folder, NAME, asdict(self), head, self._rows())
+
+    def _rows(self) -> Iterator[tuple[object, ...]]:
         for sample in self.good():
             for way in (way for way in WAYS if way in sample.sets):
                 frames = sample.found(way)
                 kinds = sample.owners().split(frames).values()
                 ms = f"{sample.times_ms[way]:.4f}"
-                writer.writerow((sample.function, sample.round, way, len(frames), *kinds, ms))
-        write_whole(folder / "dirty-tracking.csv", text.getvalue())
+                yield (sample.function, sample.round, way, len(frames), *kinds, ms)
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> Self:
         """Read the record of a results folder; OSError or ValueError if it cannot be read."""
-        record = json.loads((folder / "dirty-tracking.json").read_text(encoding="utf-8"))
-        named = record.pop("experiment", None), record.pop("format", None)
-        if named != ("dirty-tracking", FORMAT):
-            raise ValueError(f"this is no record of dirty-tracking in format {FORMAT}")
+        record = raw_data.load(folder, NAME)
         record["samples"] = [Sample(**sample) for sample in record["samples"]]
         return cls(**record)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from experiments import dirty_sets
 from experiments.dirty_record import BITMAP, BYTES, PAGEMAP, WALK, WAYS, DirtyTracking, Sample
-from experiments.markdown import table
+from experiments.markdown import fact_table, table
 from experiments.promises import Check, promises
 from experiments.workloads import WORKLOADS
 
@@ -84,9 +83,8 @@ def check(record: DirtyTracking) -> list[Check]:
 
 def render(record: DirtyTracking) -> str:
     """Return the report as Markdown. Works on an unfinished record."""
-    facts = dict(record.environment)
-    facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["started"]))
-    facts["soft-dirty marks"] = "yes" if record.soft_dirty else "not in this host's kernel"
+    soft_dirty = "yes" if record.soft_dirty else "not in this host's kernel"
+    facts = record.environment | {"soft-dirty marks": soft_dirty}
     parts = [
         f"# What a function's import wrote, found four ways ({facts['accelerator'].upper()})",
         "Each sample is one machine, restored from the same captured node with its memory mapped "
@@ -113,7 +111,7 @@ def render(record: DirtyTracking) -> str:
         "pagemap and byte diff look at all of the node's memory, whatever one context "
         "wrote, and must stop the node for a sharp set.",
         "## Environment",
-        table(("fact", "value"), [(name, str(value)) for name, value in facts.items()]),
+        fact_table(facts),
     ]
     failed = [sample for sample in record.samples if sample.error is not None]
     if failed:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import os
 import pathlib
 import platform
@@ -26,6 +28,7 @@ class Environment:
     accelerator_reason: str
     machine: str
     guest_memory_mib: int
+    guest_cores: int
     qemu: str
     kernel: str
     cpu: str
@@ -55,6 +58,7 @@ async def collect(settings: Settings) -> Environment:
         accelerator_reason=verdict.reason,
         machine=settings.machine,
         guest_memory_mib=settings.memory_mib,
+        guest_cores=settings.cores,
         qemu=await accelerator.qemu_version(),
         kernel=platform.release(),
         cpu=accelerator.cpu_model(),
@@ -69,10 +73,16 @@ async def collect(settings: Settings) -> Environment:
 
 
 def commit() -> str:
-    """The checkout's commit, "-dirty" behind it when files differ; "unknown" outside of git."""
-    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return "unknown"
-    return found.stdout.strip() or "unknown"
+    """The checkout's commit; "-dirty-" and a digest behind it when files differ; or "unknown"."""
+    name = _git("describe", "--always", "--dirty", "--abbrev=12").decode().strip()
+    if name.endswith("-dirty"):
+        name += f"-{hashlib.sha256(_git('diff', 'HEAD')).hexdigest()[:8]}"
+    return name or "unknown"
+
+
+def _git(*words: str) -> bytes:
+    """Return what git says of the checkout; nothing outside of git."""
+    with contextlib.suppress(OSError):
+        command = ["git", "-C", str(CHECKOUT), *words]
+        return subprocess.run(command, capture_output=True, check=False).stdout
+    return b""

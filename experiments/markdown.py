@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -17,3 +18,11 @@ def _row(values: Sequence[str]) -> str:
 
 def _cell(value: str) -> str:
     return value.replace("|", "\\|").replace("\n", " ")
+
+
+def fact_table(facts: Mapping[str, object]) -> str:
+    """Return a row for each fact of a run; `started` is in seconds since 1970."""
+    said = {name: str(value) for name, value in facts.items()}
+    if isinstance(started := facts.get("started"), int | float):
+        said["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(started))
+    return table(("fact", "value"), said.items())

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import pathlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from experiments.recording import write_whole
-
-FORMAT = 1
+from experiments import raw_data
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, steps done, and steps in all."""
@@ -72,22 +67,17 @@ class Measurements:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write NAME.json and NAME.csv; a run that is cut off keeps the last whole files."""
-        record = {"format": FORMAT} | asdict(self)
-        write_whole(folder / f"{self.experiment}.json", json.dumps(record, indent=1) + "\n")
         names = list(dict.fromkeys(name for sample in self.samples for name in sample.labels))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*names, "round", "metric", "unit", "value"])
-        for sample in self.samples:
-            row: list[object] = [sample.labels.get(name) for name in names]
-            writer.writerow([*row, sample.round, sample.metric, sample.unit, sample.value])
-        write_whole(folder / f"{self.experiment}.csv", text.getvalue())
+        rows = (
+            (*map(each.labels.get, names), each.round, each.metric, each.unit, each.value)
+            for each in self.samples
+        )
+        head = (*names, "round", "metric", "unit", "value")
+        raw_data.save(folder, self.experiment, asdict(self), head, rows)
 
     @classmethod
     def load(cls, experiment: str, folder: pathlib.Path) -> Self:
         """Read NAME.json of a results folder; OSError or ValueError if it cannot be read."""
-        record = json.loads((folder / f"{experiment}.json").read_text(encoding="utf-8"))
-        if record.pop("format", None) != FORMAT or record.get("experiment") != experiment:
-            raise ValueError(f"this is no record of the {experiment} experiment in format {FORMAT}")
+        record = raw_data.load(folder, experiment)
         record["samples"] = [Measurement(**sample) for sample in record["samples"]]
-        return cls(**record)
+        return cls(experiment, **record)

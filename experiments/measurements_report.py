@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
-from experiments.markdown import table
+from experiments.markdown import fact_table
 from experiments.measurements import Measurements
-from experiments.summary import summarise
+from experiments.summary import FEWEST, summarise
 
 TCG_NOTE = (
     "**QEMU emulates the guest's processor here (TCG)**: what runs inside the guest is an order of "
@@ -26,22 +25,26 @@ def notes(record: Measurements, text: str) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return median, 10th and 90th percentile and number of samples, or that there are none."""
+    """Return median, 10th and 90th percentile and number of samples, or that there are none.
+
+    Of few samples the range, marked as one: they have no such percentiles.
+    """
     if not values:
         return "not measured"
     summary = summarise(values)
     if summary.count == 1:
         return f"{summary.median:.4g} (n = 1)"
+    if summary.count < FEWEST:
+        bounds = f"range {summary.minimum:.4g} to {summary.maximum:.4g}"
+        return f"{summary.median:.4g} ({bounds}, n = {summary.count})"
     return f"{summary.median:.4g} ({summary.p10:.4g} to {summary.p90:.4g}, n = {summary.count})"
 
 
 def closing(record: Measurements) -> list[str]:
     """Return the last parts: the environment and, if there is any, what did not work."""
-    facts = dict(record.environment)
-    facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["started"]))
     parts = [
         "## Environment",
-        table(("fact", "value"), [(name, str(value)) for name, value in facts.items()]),
+        fact_table(record.environment),
     ]
     if record.unavailable:
         lines = [f"- {name}: {reason}" for name, reason in record.unavailable.items()]

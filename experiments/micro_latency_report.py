@@ -6,9 +6,9 @@ import numpy as np
 
 from experiments import micro_latency as ways
 from experiments import papers
-from experiments.markdown import table
+from experiments.markdown import fact_table, table
 from experiments.micro_latency import Way
-from experiments.micro_runs import MicroRecord, environment_rows, problems
+from experiments.micro_runs import MicroRecord, problems
 from experiments.promises import Check, promises
 from experiments.summary import ratio_of_medians
 
@@ -43,8 +43,7 @@ def _ratio(record: MicroRecord, limit: float, above: Way, below: Way, paper: str
     # By the rounds' medians: samples of one round are not independent.
     found = ratio_of_medians(_medians(record, above), _medians(record, below), record.seed)
     detail = (
-        f"{np.median(tops):.3g} us / {np.median(bottoms):.4g} us; 95 % interval of rounds "
-        f"{found.low:.3g} to {found.high:.3g}; {paper}"
+        f"{np.median(tops):.3g} us / {np.median(bottoms):.4g} us; rounds: {found.told}; {paper}"
     )
     return Check(promise, limit, "x", float(np.median(tops) / np.median(bottoms)), detail)
 
@@ -80,7 +79,7 @@ def render(record: MicroRecord) -> str:
         "of all 14.",
         _papers(record),
         "## Environment",
-        table(("fact", "value"), environment_rows(record)),
+        fact_table(record.environment),
     ]
     failed = problems(record)
     if failed:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
 import functools
-import io
 import json
 import os
 import pathlib
@@ -19,15 +17,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from experiments import environment
-from experiments.recording import write_whole
+from experiments import environment, raw_data
 from orchestrator.errors import MicroError, SettingsError
 from orchestrator.machines import accelerator
 from orchestrator.micro.build import Product, build
 from orchestrator.micro.function import RustFunction
 from orchestrator.micro.toolchain import RUSTC, Toolchain
 
-FORMAT = 1
 FUNCTIONS = environment.CHECKOUT / "micro_worker" / "functions"
 LIMIT_S = 300.0
 """Seconds that one run of the load generator may take."""
@@ -84,26 +80,22 @@ class MicroRecord:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write NAME.json, and NAME.csv with a row for each sample and number."""
-        told = {"format": FORMAT} | asdict(self)
-        write_whole(folder / f"{self.experiment}.json", json.dumps(told) + "\n")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("way", "round", "quantum_ns", "function", "name", "value"))
+        head = ("way", "round", "quantum_ns", "function", "name", "value")
+        raw_data.save(folder, self.experiment, asdict(self), head, self._rows())
+
+    def _rows(self) -> Iterator[tuple[object, ...]]:
         for run in self.runs:
             facts = (run.way, run.round, *(run.parameters.get(n) for n in ("quantum_ns", "of")))
             for name, value in (run.result or {}).items():
                 for each in value if isinstance(value, list) else [value]:
-                    writer.writerow((*facts, name, each))
-        write_whole(folder / f"{self.experiment}.csv", text.getvalue())
+                    yield (*facts, name, each)
 
     @classmethod
     def load(cls, experiment: str, folder: pathlib.Path) -> Self:
         """Read a record; OSError or ValueError if it cannot be read or is of another kind."""
-        told = json.loads((folder / f"{experiment}.json").read_text(encoding="utf-8"))
-        if told.get("experiment") != experiment or told.pop("format", None) != FORMAT:
-            raise ValueError(f"this is no record of {experiment} in format {FORMAT}")
+        told = raw_data.load(folder, experiment)
         told["runs"] = [Run(**run) for run in told["runs"]]
-        return cls(**told)
+        return cls(experiment, **told)
 
 
 FIFO = ("chrt", "--fifo", "1")
@@ -236,7 +228,7 @@ def _copy(source: pathlib.Path, targets: Sequence[pathlib.Path]) -> None:
 def generator(plan: Plan, folder: pathlib.Path) -> Iterator[Generator]:
     """Give a load generator with a working folder that is removed afterwards."""
     toolchain = Toolchain.find()
-    work = pathlib.Path(tempfile.mkdtemp(prefix=".micro-", dir=folder))
+    work = pathlib.Path(tempfile.mkdtemp(prefix=".micro-", dir=folder.resolve()))
     try:
         yield Generator(plan, toolchain, work)
     except OSError as error:
@@ -245,17 +237,13 @@ def generator(plan: Plan, folder: pathlib.Path) -> Iterator[Generator]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def environment_rows(record: MicroRecord) -> list[tuple[str, str]]:
-    """The facts of a record, for its report."""
-    known = dict(record.environment)
-    known["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(known["started"]))
-    return [(name, str(value)) for name, value in known.items()]
-
-
 def problems(record: MicroRecord) -> str:
-    """What failed, as a list; empty if nothing did."""
+    """What failed, as a list with how often; empty if nothing did."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    for run in record.runs:
+        if run.error is not None:
+            found.setdefault((run.way, str(run.parameters), run.error), []).append(run.round)
     return "\n".join(
-        f"- round {run.round}, {run.way} {run.parameters}: {run.error}"
-        for run in record.runs
-        if run.error is not None
+        f"- {way} {parameters}, in {len(rounds)} of {record.rounds} rounds: {error}"
+        for (way, parameters, error), rounds in found.items()
     )

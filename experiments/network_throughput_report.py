@@ -19,7 +19,7 @@ def check(record: Measurements) -> list[Check]:
         Check(
             f"download, {TITLES[UC]} / {TITLES[NetworkedMicroVm.name]}",
             *(1.0, "x", None if ratio is None else ratio.value),
-            reason if ratio is None else _interval(ratio),
+            reason if ratio is None else ratio.told,
             least=True,
         )
     ]
@@ -40,7 +40,7 @@ def render(record: Measurements) -> str:
             (
                 text,
                 spread(record.values("download", system=name)),
-                "-" if ratio is None else f"{ratio.value:.3g} ({_interval(ratio)})",
+                "-" if ratio is None else f"{ratio.value:.3g} ({ratio.told})",
                 record.unavailable.get(name, ""),
             )
         )
@@ -68,7 +68,3 @@ def render(record: Measurements) -> str:
         )
         + "\n"
     )
-
-
-def _interval(ratio: Ratio) -> str:
-    return f"95 % interval {ratio.low:.3g} to {ratio.high:.3g}"

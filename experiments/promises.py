@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from experiments.markdown import table
 
-_VERDICTS = {True: "pass", False: "**FAIL**", None: "not measured"}
-
 
 @dataclass(frozen=True)
 class Check:
     """One promise: `value` within `limit`, or with `least` not below it.
 
-    `value` and `passed` are None where the run holds nothing to judge by.
+    `value` is None where the run holds nothing to judge by; `unjudged` says why a value that is
+    there does not decide, such as too few samples.
     """
 
     promise: str
@@ -23,13 +22,21 @@ class Check:
     value: float | None
     detail: str = ""
     least: bool = False
+    unjudged: str = ""
 
     @property
     def passed(self) -> bool | None:
-        """Whether the value keeps the promise."""
-        if self.value is None:
+        """Whether the value keeps the promise; None if that is not judged."""
+        if self.value is None or self.unjudged:
             return None
         return self.value >= self.limit if self.least else self.value <= self.limit
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words."""
+        if self.value is None:
+            return "not measured"
+        return {True: "pass", False: "FAIL", None: "not judged"}[self.passed]
 
     @property
     def bound(self) -> str:
@@ -44,8 +51,8 @@ def promises(checks: Iterable[Check]) -> str:
             item.promise,
             item.bound,
             "-" if item.value is None else f"{item.value:.4g} {item.unit}",
-            _VERDICTS[item.passed],
-            item.detail,
+            "**FAIL**" if item.passed is False else item.verdict,
+            "; ".join(filter(None, (item.unjudged, item.detail))),
         )
         for item in checks
     ]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FORMAT = 1
+from experiments import raw_data
+
+NAME = "latency"
 PHASES = ("spawn", "restore", "deploy", "import", "capture", "run")
 
 
@@ -142,18 +140,14 @@ class Recording:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write latency.json and latency.csv; a run that is cut off keeps the last whole files."""
-        write_whole(folder / "latency.json", json.dumps(self.to_json(), indent=1) + "\n")
-        write_whole(folder / "latency.csv", _csv_text(self.samples))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as a JSON object; `from_json` takes it back."""
-        return {"experiment": "latency", "format": FORMAT} | asdict(self)
+        head = ["order", "round", "function", "path", "isolation", "ao", "latency_ms"]
+        head += [f"{name}_ms" for name in PHASES] + ["pooled", "error"]
+        raw_data.save(folder, NAME, asdict(self), head, map(_row, self.samples))
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Recording:
-        """Read a record; ValueError if it is of another experiment or format."""
-        if record.get("experiment") != "latency" or record.get("format") != FORMAT:
-            raise ValueError(f"this is no record of the latency experiment in format {FORMAT}")
+    def load(cls, folder: pathlib.Path) -> Recording:
+        """Read latency.json of a results folder; OSError or ValueError if it cannot be read."""
+        record = raw_data.load(folder, NAME)
         samples = [
             Sample(**(sample | {"cell": Cell(**sample["cell"])})) for sample in record["samples"]
         ]
@@ -168,33 +162,18 @@ class Recording:
             unavailable=dict(record["unavailable"]),
         )
 
-    @classmethod
-    def load(cls, folder: pathlib.Path) -> Recording:
-        """Read latency.json of a results folder; OSError or ValueError if it cannot be read."""
-        return cls.from_json(json.loads((folder / "latency.json").read_text(encoding="utf-8")))
 
-
-def _csv_text(samples: Iterable[Sample]) -> str:
-    header = ["order", "round", "function", "path", "isolation", "ao", "latency_ms"]
-    header += [f"{name}_ms" for name in PHASES] + ["pooled", "error"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for sample in samples:
-        cell = sample.cell
-        row: list[object] = [sample.order, sample.round, cell.function, cell.path]
-        row += [
-            cell.isolation,
-            cell.ao,
-            sample.latency_ms,
-            *(sample.phases.get(name) for name in PHASES),
-        ]
-        writer.writerow([*row, sample.pooled, sample.error])
-    return text.getvalue()
-
-
-def write_whole(path: pathlib.Path, text: str) -> None:
-    """Write a file that is whole at any time, whatever cuts the run off."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+def _row(sample: Sample) -> tuple[object, ...]:
+    cell = sample.cell
+    return (
+        sample.order,
+        sample.round,
+        cell.function,
+        cell.path,
+        cell.isolation,
+        cell.ao,
+        sample.latency_ms,
+        *(sample.phases.get(name) for name in PHASES),
+        sample.pooled,
+        sample.error,
+    )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from experiments import papers
-from experiments.latency import OTHERS, PROCESS, UC_PATHS
-from experiments.markdown import table
+from experiments.latency import HOT_OFTEN, OTHERS, PROCESS, UC_PATHS
+from experiments.markdown import fact_table, table
 from experiments.peers import line_up
 from experiments.promises import promises
 from experiments.recording import PHASES, Cell, Recording
@@ -70,7 +69,7 @@ def render(recording: Recording) -> str:
         "magnitude compare. `status` says how sure the paper's figure is.",
         _papers(recording),
         "## Environment",
-        _environment(recording),
+        fact_table(recording.environment),
     ]
     problems = _problems(recording)
     if problems:
@@ -81,8 +80,9 @@ def render(recording: Recording) -> str:
 def _introduction(recording: Recording) -> str:
     rounds = max((sample.round for sample in recording.samples), default=-1) + 1
     text = (
-        f"{rounds} of {recording.rounds} rounds, each with every function on every path once, in "
-        f"an order shuffled with seed {recording.seed}. Every answer was checked. "
+        f"{rounds} of {recording.rounds} rounds, each with every function on every path once and "
+        f"NOP's hot calls {HOT_OFTEN} times, in an order shuffled with seed {recording.seed}. "
+        "Every answer was checked. "
         "`process` is a fresh `python3.11 -S -I` on the same function and arguments, on the bare "
         "host. Booted starts a QEMU and boots it within the time. Cold invokes code that was never "
         "seen before, and the capture of its snapshot is in the time; it goes to the disk after "
@@ -208,12 +208,6 @@ def _beside(
         figure.status,
         f"{figure.paper}, {figure.item}",
     )
-
-
-def _environment(recording: Recording) -> str:
-    facts = dict(recording.environment)
-    facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["started"]))
-    return table(("fact", "value"), [(name, str(value)) for name, value in facts.items()])
 
 
 def _problems(recording: Recording) -> str:

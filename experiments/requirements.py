@@ -74,10 +74,7 @@ def _ratio(
     if not above or not below:
         return Check(promise, limit, "x", None)
     ratio = ratio_of_medians(above, below, recording.seed)
-    detail = (
-        f"{np.median(above):.1f} ms / {np.median(below):.1f} ms; "
-        f"95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
-    )
+    detail = f"{np.median(above):.1f} ms / {np.median(below):.1f} ms; {ratio.told}"
     return Check(promise, limit, "x", ratio.value, detail)
 
 

@@ -21,9 +21,10 @@ from experiments import headlines, suite
 from experiments.experiment import EXPERIMENTS
 from experiments.markdown import table
 from experiments.promises import Check
-from experiments.recording import write_whole
+from experiments.raw_data import write_whole
 
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
+_GAP = re.compile(r"^## What (did not work|is missing)$", re.MULTILINE)
 _PICTURE = re.compile(r'<img src="([^"]+)"')
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #111; background: #fff;
@@ -36,7 +37,7 @@ th { background: #eee; }
 h1, h2 { border-bottom: 1px solid #bbb; }
 @media print {
   body { font-size: 10pt; max-width: none; margin: 0; }
-  h2 { break-before: page; } img, tr { break-inside: avoid; }
+  h2 { break-before: page; } h2, h3 { break-after: avoid; } img, tr { break-inside: avoid; }
   table { display: table; font-size: 7.5pt; }
 }
 """
@@ -86,18 +87,22 @@ def render(
         state: what a suite keeps of itself; None where there is none.
         compared: lines that say how the run compares with the papers.
     """
-    how = ", ".join(
-        sorted({str(each.environment.get("accelerator", "native")).upper() for each in sections})
-    )
-    parts = [f"# SEUSS: experiments ({how})", "\n".join(_first_page(sections, state, compared))]
+    parts = [
+        f"# SEUSS: experiments ({_how(sections)})",
+        "\n".join(_first_page(sections, state, compared)),
+    ]
     if sections:
-        parts += ["## Promises by experiment", _verdicts(sections)]
+        parts += [
+            "## Promises by experiment",
+            _verdicts(sections, (state or {}).get("seconds", {})),
+        ]
     missing = _missing(sections, state)
     if missing:
         parts += ["## Not in this run", "\n".join(missing)]
     for section in sections:
         own, _, rest = _HEADING.sub(r"#\1 ", section.text).partition("\n")
-        parts += [own, f"![{section.name}]({section.name}.png)", rest.strip()]
+        picture = f"![{section.name}]({section.name}.png)"
+        parts += [own, *([] if picture in rest else [picture]), rest.strip()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -122,6 +127,15 @@ def to_html(text: str, folder: pathlib.Path) -> str:
     )
 
 
+def _how(sections: Sequence[Section]) -> str:
+    """Say what ran the functions: the accelerators of guests, and native code last."""
+    names = {str(each.environment.get("accelerator", "unknown")) for each in sections}
+    native = {name for name in names if name.startswith("none")}
+    return ", ".join(
+        [*sorted(name.upper() for name in names - native), *(["native code"] * bool(native))]
+    )
+
+
 def _first_page(
     sections: Sequence[Section], state: Mapping[str, Any] | None, compared: Sequence[str]
 ) -> list[str]:
@@ -134,8 +148,10 @@ def _first_page(
     scale = f", scale {state['scale']}, seed {state['seed']}" if state else ""
     names = (f"{facts.get(name)}" for name in ("cpu", "cores", "memory_gib", "kernel", "qemu"))
     cpu, cores, memory, kernel, qemu = names
-    judged = [check for each in sections for check in each.checks if check.passed is not None]
-    kept = sum(check.passed is True for check in judged)
+    checks = [check for each in sections for check in each.checks]
+    kept = sum(check.passed is True for check in checks)
+    missed = sum(check.passed is False for check in checks)
+    open_ = len(checks) - kept - missed
     lines = [
         "- **What SEUSS is:** a node that answers calls of functions from snapshots of unikernel "
         "contexts: *cold* starts from the interpreter's snapshot, *warm* from the function's own, "
@@ -153,17 +169,24 @@ def _first_page(
         )
     lines += [f"- {line}" for line in compared]
     lines.append(
-        f"- **Promises:** {kept} of {len(judged)} kept; which, and by how much, is in the table "
-        "below."
+        f"- **Promises:** of {len(checks)}, {kept} kept, {missed} missed, {open_} not measured or "
+        "not judged; which, and by how much, is in the table below."
     )
+    gaps = [each.name for each in sections if _GAP.search(each.text)]
+    if gaps:
+        lines.append(
+            f"- **Gaps:** something failed or cannot run here in {', '.join(gaps)}; the reasons "
+            "are at the end of these sections."
+        )
     lines.append(
         "- Papers' figures stand beside ours in each section, marked as theirs and with their "
-        "status: primary, second-hand or unconfirmed. No sample was dropped."
+        "status: primary, second-hand or unconfirmed. Every sample is in the raw data; where a "
+        "verdict leaves some out, its section says which and why."
     )
     return lines
 
 
-def _verdicts(sections: Sequence[Section]) -> str:
+def _verdicts(sections: Sequence[Section], seconds: Mapping[str, float]) -> str:
     rows = []
     for section in sections:
         judged = [check for check in section.checks if check.passed is not None]
@@ -172,8 +195,14 @@ def _verdicts(sections: Sequence[Section]) -> str:
             f"{check.promise}: {check.value:.3g} {check.unit}, not {check.bound}"
             for check in missed
         )
-        rows.append((section.name, f"{len(judged) - len(missed)} of {len(judged)}", told or "-"))
-    return table(("experiment", "kept", "missed"), rows)
+        open_ = [check for check in section.checks if check.passed is None]
+        unknown = "; ".join(
+            f"{check.promise}: {check.unjudged or check.detail or check.verdict}" for check in open_
+        )
+        kept = f"{len(judged) - len(missed)} of {len(section.checks)}"
+        took = f"{seconds[section.name] / 60:.1f}" if section.name in seconds else "-"
+        rows.append((section.name, took, kept, told or "-", unknown or "-"))
+    return table(("experiment", "minutes", "kept", "missed", "not measured or judged"), rows)
 
 
 def _missing(sections: Sequence[Section], state: Mapping[str, Any] | None) -> list[str]:

@@ -6,12 +6,15 @@ data last: so NAME.json in the results folder means that the experiment is compl
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -34,13 +37,17 @@ from experiments import (
 )
 from experiments.micro_runs import Plan as MicroPlan
 from experiments.micro_runs import two_cores
-from experiments.recording import write_whole
+from experiments.raw_data import write_whole
 from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings
 from snapshot_store.errors import SeussError
 
 STATE = "suite.json"
 WORK = ".under-way"
 FORMAT = 1
+
+
+class SuiteError(SeussError):
+    """A results folder cannot take the suite that was asked for."""
 
 
 class Scale(StrEnum):
@@ -69,6 +76,8 @@ class State:
     finished: float | None = None
     failures: dict[str, str] = field(default_factory=dict)
     """Experiments that could not run here, with the reason."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What each experiment took."""
 
     def save(self, folder: pathlib.Path) -> None:
         """Write suite.json."""
@@ -79,7 +88,7 @@ class State:
     def load(cls, folder: pathlib.Path) -> Self:
         """Read suite.json; OSError, ValueError or TypeError if it cannot be read."""
         told = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        if told.pop("format", None) != FORMAT:
+        if not isinstance(told, dict) or told.pop("format", None) != FORMAT:
             raise ValueError(f"this is no state of a suite in format {FORMAT}")
         return cls(**told)
 
@@ -171,7 +180,7 @@ async def _micro_latency(order: Order) -> object:
 
 
 async def _micro_preemption(order: Order) -> object:
-    return await micro_preemption.run(order.micro(1, 3, 10), order.folder, order.report)
+    return await micro_preemption.run(order.micro(1, 5, 10), order.folder, order.report)
 
 
 @dataclass(frozen=True)
@@ -211,15 +220,68 @@ def choose_folder(results: pathlib.Path, scale: Scale) -> pathlib.Path:
     return results / time.strftime("%Y-%m-%dT%H-%M-%S")
 
 
-def begin(folder: pathlib.Path, scale: Scale, seed: int) -> State:
-    """Return the state of the suite in a folder: the one it holds, or a new one."""
-    folder.mkdir(parents=True, exist_ok=True)
+@contextlib.contextmanager
+def alone(folder: pathlib.Path) -> Iterator[None]:
+    """Make a results folder and keep other suites out of it; SuiteError if that cannot be."""
     try:
-        return State.load(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SuiteError(
+            f"{folder} cannot be made ({error.strerror}). Name another folder by --out."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise SuiteError(
+            f"Another suite is at work in {folder}. Wait for its end: two at a time would measure "
+            "each other."
+        ) from error
+    finally:
+        os.close(lock)
+
+
+def begin(folder: pathlib.Path, scale: Scale, seed: int | None) -> State:
+    """Return the state of the suite in a folder: the one it holds, or a new one.
+
+    Args:
+        folder: the results folder.
+        scale: how much is measured.
+        seed: of what is random; None takes the folder's, or a random one.
+
+    Raises SuiteError where the folder's results are of another scale, commit or seed, or of no
+    suite: results of one folder must have been made alike.
+    """
+    try:
+        state = State.load(folder)
     except FileNotFoundError:
-        state = State(scale.value, seed, environment.commit(), time.time())
-        state.save(folder)
-        return state
+        return _new(folder, scale, seed)
+    except (OSError, ValueError, TypeError) as error:
+        raise SuiteError(
+            f"{folder / STATE} is not readable ({error}). Name another folder by --out."
+        ) from error
+    asked = {"scale": scale.value, "commit": environment.commit(), "seed": seed}
+    for what, wanted in asked.items():
+        if wanted is not None and wanted != getattr(state, what):
+            raise SuiteError(
+                f"{folder} holds results of {what} {getattr(state, what)}, and {wanted} was asked "
+                "for. Name another folder by --out."
+            )
+    return state
+
+
+def _new(folder: pathlib.Path, scale: Scale, seed: int | None) -> State:
+    for step in STEPS:
+        if (folder / f"{step.name}.json").exists():
+            raise SuiteError(
+                f"{folder} holds results that are of no suite ({step.name}.json). Name another "
+                "folder by --out."
+            )
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    state = State(scale.value, seed, environment.commit(), time.time())
+    state.save(folder)
+    return state
 
 
 async def run(
@@ -246,12 +308,15 @@ async def run(
         work.mkdir(parents=True)
         order = Order(settings, Scale(state.scale), state.seed, work, report_of(step.name))
         state.failures.pop(step.name, None)
+        began = time.monotonic()
         try:
             await step.run(order)
         except SeussError as error:
             state.failures[step.name] = error.message
             state.save(folder)
             continue
+        state.seconds[step.name] = time.monotonic() - began
+        state.save(folder)
         _move(work, folder, step.name)
     shutil.rmtree(folder / WORK, ignore_errors=True)
     state.finished = time.time()

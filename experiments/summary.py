@@ -9,6 +9,9 @@ import numpy as np
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+FEWEST = 6
+"""Samples that a median needs for an interval at `CONFIDENCE`: that from the least of five to the
+greatest holds it in 15 of 16 cases only."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,23 @@ class Summary:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two medians, with the bounds of its bootstrap interval at `CONFIDENCE`."""
+    """A ratio of two medians, and how far it may be off.
+
+    The bounds are those of its bootstrap interval at `CONFIDENCE`. With fewer than `FEWEST` samples
+    on a side, they are the smallest and the greatest ratio of two samples.
+    """
 
     value: float
     low: float
     high: float
+    count: int
+    """Samples of the side that has fewer."""
+
+    @property
+    def told(self) -> str:
+        """The bounds in words."""
+        what = "95 % interval" if self.count >= FEWEST else f"range (n = {self.count})"
+        return f"{what} {self.low:.3g} to {self.high:.3g}"
 
 
 def summarise(samples: Sequence[float]) -> Summary:
@@ -49,19 +64,24 @@ def summarise(samples: Sequence[float]) -> Summary:
 
 
 def ratio_of_medians(above: Sequence[float], below: Sequence[float], seed: int = 0) -> Ratio:
-    """Return median(above) / median(below) with a percentile-bootstrap interval.
+    """Return median(above) / median(below) with a percentile-bootstrap interval or a range.
 
     Both need at least one sample and `below` a median above 0 (ValueError). The two sides are
     resampled independently; `seed` makes the interval reproducible.
     """
     if not above or not below or np.median(below) <= 0:
         raise ValueError("a ratio of medians needs samples on both sides, and a divisor above 0")
+    value = float(np.median(above) / np.median(below))
+    count = min(len(above), len(below))
+    if count < FEWEST:
+        least, most = max(min(below), np.finfo(float).tiny), max(below)
+        return Ratio(value, float(min(above) / most), float(max(above) / least), count)
     generator = np.random.default_rng(seed)
     tops = _resampled_medians(generator, above)
     bottoms = _resampled_medians(generator, below)
     tail = (1 - CONFIDENCE) / 2 * 100
     low, high = np.percentile(tops / np.maximum(bottoms, np.finfo(float).tiny), [tail, 100 - tail])
-    return Ratio(float(np.median(above) / np.median(below)), float(low), float(high))
+    return Ratio(value, float(low), float(high), count)
 
 
 def _resampled_medians(

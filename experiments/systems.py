@@ -5,6 +5,7 @@ All have the same memory: SEUSS as its virtual machine's, a pool by how many con
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 from experiments.markdown import table
 from experiments.peers.errors import PeerError
 from experiments.peers.oci import Crun
-from experiments.peers.peer import Peer
+from experiments.peers.peer import Instance, Peer
 from experiments.peers.podman import Podman
 from experiments.peers.pool import ContainerPool
 from orchestrator.function import Function
@@ -27,8 +28,14 @@ SYSTEMS = (SEUSS, *POOLS)
 TITLES = {SEUSS: "SEUSS (contexts in one node)"} | {
     name: f"pool: {peer.title}" for name, peer in POOLS.items()
 }
-SAMPLE_CONTAINERS = 3
-"""Started before the run, to know how many fit the node's memory."""
+FEW, MANY = 3, 12
+"""Containers started before the run, to know how many fit the node's memory."""
+MEMORY = (
+    "SEUSS as the memory of its virtual machine, without QEMU's own; the pools as the sum of their "
+    "idle containers' proportional set size (PSS), which is generous to them: kernel memory, the "
+    "engine's own, and what functions import are not counted."
+)
+"""What the memory of a node counts, for reports."""
 
 Call = Callable[[Function, Mapping[str, Any]], Awaitable[tuple[dict[str, Any], str]]]
 """Calls a function and returns its answer and the path taken; SeussError when it fails."""
@@ -42,7 +49,7 @@ class Pools:
     containers: dict[str, int] = field(default_factory=dict)
     """Most containers of each pool."""
     container_bytes: dict[str, float] = field(default_factory=dict)
-    """Proportional set size of an idle container, with its monitor, by pool."""
+    """What one more idle container adds to the proportional set size of all, by pool."""
     unavailable: dict[str, str] = field(default_factory=dict)
 
     @contextlib.asynccontextmanager
@@ -74,23 +81,34 @@ async def open_pools(
         report(f"looking for {name}", done, len(POOLS))
         try:
             peer = pools.peers[name] = await stack.enter_async_context(kind(network))
-            each = await _idle_bytes(peer)
+            shared, each = await idle_bytes(peer)
         except PeerError as error:
             pools.unavailable[name] = error.message
             continue
         pools.container_bytes[name] = each
-        pools.containers[name] = int(node_mib * 2**20 // each)
+        pools.containers[name] = int((node_mib * 2**20 - shared) // each)
     return pools
 
 
-async def _idle_bytes(peer: Peer) -> float:
-    """Return what an idle container takes."""
-    started = [await peer.start() for _ in range(SAMPLE_CONTAINERS)]
+async def idle_bytes(peer: Peer) -> tuple[float, float]:
+    """Return what idle containers take together, whatever their number, and what each one adds.
+
+    Of a few containers alone, each would seem to take what a full pool shares.
+    """
+    started: list[Instance] = []
+    sums = []
     try:
-        return sum(instance.memory() for instance in started) / len(started)
+        for count in (FEW, MANY):
+            while len(started) < count:
+                started.append(await peer.start())
+            sums.append(await asyncio.to_thread(lambda: sum(each.memory() for each in started)))
     finally:
         for instance in started:
             await peer.end(instance)
+    each = (sums[1] - sums[0]) / (MANY - FEW)
+    if not 0 < each <= sums[1] / MANY:
+        return 0.0, sums[1] / MANY
+    return sums[1] - MANY * each, each
 
 
 @contextlib.asynccontextmanager
@@ -123,4 +141,4 @@ def pools_table(
         elif name in containers:
             each = f"{container_bytes[name] / 1e6:.1f}"
             rows.append((TITLES[name], str(containers[name]), each, ""))
-    return table(("pool", "most containers", "MB each (PSS)", "note"), rows)
+    return table(("pool", "most containers", "MB that one more adds (PSS)", "note"), rows)

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
-import io
-import json
 import pathlib
 import random
 import time
@@ -20,9 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from experiments import environment
+from experiments import environment, raw_data
 from experiments.own_stores import own_stores
-from experiments.recording import write_whole
 from experiments.systems import SEUSS, SYSTEMS, Call, open_pools, seuss
 from experiments.workloads import NOP
 from orchestrator.function import Function
@@ -30,7 +26,6 @@ from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings
 from snapshot_store.errors import SeussError
 
 NAME = "throughput"
-FORMAT = 1
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, steps done, and steps in all."""
@@ -48,7 +43,7 @@ class Scale:
 
 SCALES: Mapping[str, Scale] = {
     "quick": Scale(64, 8, (0, 3, 6), 1),
-    "default": Scale(256, 16, (0, 2, 4, 6, 8), 2),
+    "default": Scale(256, 16, (0, 2, 4, 6, 8), 6),
     "full": Scale(8192, 128, tuple(range(14)), 3),
 }
 """`full` is what the authors ran."""
@@ -94,7 +89,7 @@ class Throughput:
     containers: dict[str, int] = field(default_factory=dict)
     """Most containers of each pool."""
     container_bytes: dict[str, float] = field(default_factory=dict)
-    """Proportional set size of an idle container, with its monitor, by pool."""
+    """What one more idle container adds to the proportional set size of all, by pool."""
     unavailable: dict[str, str] = field(default_factory=dict)
     """Why a system does not run here."""
     trials: list[Trial] = field(default_factory=list)
@@ -110,22 +105,18 @@ class Throughput:
 
     def save(self, folder: pathlib.Path) -> None:
         """Write throughput.json and throughput.csv, a row per call."""
-        record = {"experiment": NAME, "format": FORMAT} | asdict(self)
-        write_whole(folder / f"{NAME}.json", json.dumps(record) + "\n")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("system", "functions", "round", "trial_s", "latency_ms"))
-        for trial in self.trials:
-            head = (trial.system, trial.functions, trial.round, trial.seconds)
-            writer.writerows((*head, each) for each in trial.latencies_ms)
-        write_whole(folder / f"{NAME}.csv", text.getvalue())
+        head = ("system", "functions", "round", "trial_s", "latency_ms")
+        rows = (
+            (trial.system, trial.functions, trial.round, trial.seconds, each)
+            for trial in self.trials
+            for each in trial.latencies_ms
+        )
+        raw_data.save(folder, NAME, asdict(self), head, rows)
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> Self:
         """Read throughput.json of a results folder; OSError or ValueError if it is not one."""
-        record = json.loads((folder / f"{NAME}.json").read_text(encoding="utf-8"))
-        if record.pop("experiment", None) != NAME or record.pop("format", None) != FORMAT:
-            raise ValueError(f"this is no record of the {NAME} experiment in format {FORMAT}")
+        record = raw_data.load(folder, NAME)
         scale = record["scale"]
         record["scale"] = Scale(**(scale | {"exponents": tuple(scale["exponents"])}))
         record["trials"] = [Trial(**trial) for trial in record["trials"]]
@@ -152,8 +143,8 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Throughput:
 
     A pool that cannot run here is recorded with the reason. Raises SeussError when SEUSS cannot.
     """
-    facts = await environment.collect(plan.settings)
     memory_mib = max(plan.settings.memory_mib, DEFAULT_MEMORY_MIB["uc"])
+    facts = await environment.collect(replace(plan.settings, memory_mib=memory_mib))
     record = Throughput(facts.to_json(), plan.seed, plan.scale, memory_mib)
     expected = await asyncio.to_thread(NOP.expected)
     async with contextlib.AsyncExitStack() as stack:

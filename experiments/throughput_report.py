@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from experiments import papers
-from experiments.markdown import table
+from experiments.markdown import fact_table, table
 from experiments.peers.oci import Crun
 from experiments.peers.podman import Podman
 from experiments.promises import Check, promises
 from experiments.summary import Ratio, ratio_of_medians
-from experiments.systems import POOLS, SEUSS, SYSTEMS, TITLES, pools_table
+from experiments.systems import MEMORY, POOLS, SEUSS, SYSTEMS, TITLES, pools_table
 from experiments.throughput import Throughput
 
 LEAST = {Podman.name: 20.0, Crun.name: 4.0}
 """How many times a pool's throughput SEUSS must reach on all-new functions."""
+FEWEST_CALLS = 256
+"""In a trial that is judged: with fewer, what happens once at its start weighs too much."""
 PERCENTILES = (1, 25, 50, 75, 99)
 """As in the paper's Figure 5."""
 
@@ -52,15 +52,17 @@ def _at_least(record: Throughput, promise: str, limit: float, pool: str, functio
         reason = record.unavailable.get(pool, "the run holds no trial of both")
         return Check(promise, limit, "x", None, reason, least=True)
     rounds = len(record.of(SEUSS, functions))
-    detail = f"medians of {rounds} trials; 95 % interval {found.low:.3g} to {found.high:.3g}"
+    detail = f"medians of {rounds} trials; {found.told}"
     detail += f"; the pool holds {record.containers[pool]} containers"
-    return Check(promise, limit, "x", found.value, detail, least=True)
+    few = ""
+    if record.scale.calls < FEWEST_CALLS:
+        few = f"{record.scale.calls} calls in a trial are too few, {FEWEST_CALLS} decide"
+    return Check(promise, limit, "x", found.value, detail, least=True, unjudged=few)
 
 
 def render(record: Throughput) -> str:
     """Return the report as Markdown. Works on an unfinished record; what is missing is said."""
-    facts = dict(record.environment)
-    facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["started"]))
+    facts = record.environment
     scale = record.scale
     return (
         "\n\n".join(
@@ -72,9 +74,7 @@ def render(record: Throughput) -> str:
                 "working set has every call on a function of its own. Every node is empty when a "
                 "trial begins, with its base snapshot or its prewarmed containers ready. Every "
                 "answer was checked.",
-                f"All have {record.node_mib} MiB: SEUSS as the memory of its virtual machine, the "
-                "pools as the sum of their idle containers' proportional set size (PSS), which is "
-                "generous: kernel memory and the engine's own are not counted.",
+                f"All have {record.node_mib} MiB: {MEMORY}",
                 "![throughput](throughput.png)",
                 "## Promises",
                 promises(check(record)),
@@ -89,7 +89,7 @@ def render(record: Throughput) -> str:
                 "## The paper's figures, not measured here",
                 _paper(record),
                 "## Environment",
-                table(("fact", "value"), [(name, str(value)) for name, value in facts.items()]),
+                fact_table(facts),
             ]
         )
         + "\n"

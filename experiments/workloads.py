@@ -67,5 +67,7 @@ JAVASCRIPT = (
 )
 """The same functions in the other language."""
 ALL = (*WORKLOADS, *JAVASCRIPT)
+NOPS = (NOP.name, JAVASCRIPT[0].name)
+"""NOP in each runtime, by name."""
 FETCH = Workload("fetch", "IO-bound")
 """Needs a server, and arguments that name it; its answer is the server's."""

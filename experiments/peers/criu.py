@@ -11,12 +11,12 @@ import itertools
 import pathlib
 import shutil
 import subprocess
-import tempfile
 
 from experiments.environment import CHECKOUT
 from experiments.peers.errors import PeerError
 from experiments.peers.linux_process import RunningProcess, interpreter
 from experiments.peers.meeting import READY_TIMEOUT_S, Meeting, arrival
+from experiments.peers.own_folder import own_folder
 from experiments.peers.peer import Channel, Instance, Peer, command
 from orchestrator.machines.process import dying_with_this
 
@@ -38,9 +38,7 @@ class Criu(Peer):
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         self._criu = program()
-        folder = pathlib.Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="seuss-peer-"))
-        )
+        folder = await stack.enter_async_context(own_folder())
         self._folder = folder
         self._numbers = itertools.count()
         for name in ("images", "box", "boxes"):

@@ -44,7 +44,7 @@ class Firecracker(Peer):
         await demand_kvm()
         if not PROGRAM.exists():
             raise PeerError(f"There is no Firecracker in {PROGRAM.parent}. Run `make peers`.")
-        self._folder = pathlib.Path(stack.enter_context(linux_guest.folder()))
+        self._folder = await stack.enter_async_context(linux_guest.folder())
         self._numbers = itertools.count()
         await asyncio.to_thread(linux_guest.write, self._folder)
         # Shows now, not in the middle of a run, whether this machine lets it boot.

@@ -5,13 +5,14 @@ The first process is the caller, on the first serial port.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-import tempfile
 from collections.abc import Callable
 
 from experiments.peers import linux_kernel, rootfs
 from experiments.peers.errors import PeerError
+from experiments.peers.own_folder import own_folder
 
 MEMORY_MIB = 256
 """The smallest round size that holds kernel, RAM disk and its contents."""
@@ -25,10 +26,9 @@ _OPTIONS = (
 )
 
 
-def folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for a peer's files, in memory where that can be; a context manager."""
-    place = _IN_MEMORY if _IN_MEMORY.is_dir() else None
-    return tempfile.TemporaryDirectory(prefix="seuss-peer-", dir=place)
+def folder() -> contextlib.AbstractAsyncContextManager[pathlib.Path]:
+    """Return a folder for a peer's files, in memory where that can be."""
+    return own_folder(_IN_MEMORY if _IN_MEMORY.is_dir() else None)
 
 
 def kernel_line(name: str, *options: str, program: str = CALLER) -> str:

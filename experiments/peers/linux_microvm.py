@@ -50,7 +50,7 @@ class LinuxMicroVm(Peer):
         self._cpu = cpu
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
-        folder = pathlib.Path(stack.enter_context(linux_guest.folder()))
+        folder = await stack.enter_async_context(linux_guest.folder())
         self._folder = folder
         self._numbers = itertools.count()
         await asyncio.to_thread(linux_guest.write, folder, self._furnish)

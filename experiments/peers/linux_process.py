@@ -25,6 +25,7 @@ from typing import Any
 
 from experiments.peers.errors import PeerError
 from experiments.peers.meeting import Meeting, arrival
+from experiments.peers.own_folder import own_folder
 from experiments.peers.peer import CALLER, Channel, Instance, Peer
 
 INTERPRETER = "python3.11"
@@ -77,9 +78,7 @@ class LinuxProcess(Peer):
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         self._python = interpreter()
         self._numbers = itertools.count()
-        folder = pathlib.Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="seuss-peer-"))
-        )
+        folder = await stack.enter_async_context(own_folder())
         self._meeting = await stack.enter_async_context(Meeting(folder / "meet"))
 
     async def _start(self) -> Instance:

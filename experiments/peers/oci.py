@@ -8,18 +8,17 @@ import itertools
 import json
 import os
 import pathlib
-import tempfile
 from typing import Any, ClassVar
 
 from experiments.peers import rootfs
+from experiments.peers.control_groups import kernel_charge, remove_cgroup
 from experiments.peers.meeting import Meeting, arrival
+from experiments.peers.own_folder import own_folder
 from experiments.peers.peer import Channel, Instance, Peer, command
 from experiments.peers.private_mounts import PrivateMounts
 
 MEMORY_LIMIT = 256 << 20
 """Bytes that a container may use at most: OpenWhisk's default."""
-_PATIENCE = 200
-_CGROUPS = pathlib.Path("/sys/fs/cgroup")
 _CREATE = """
 runtime=$1 state=$2 box=$3 lower=$4 id=$5
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$box/upper,workdir=$box/work" "$box/merged" &&
@@ -46,9 +45,7 @@ class OciRuntime(Peer):
         self._network = network
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
-        folder = pathlib.Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="seuss-peer-"))
-        )
+        folder = await stack.enter_async_context(own_folder())
         for name in ("root", "boxes", "meet", "spec", "state"):
             (folder / name).mkdir()
         await asyncio.to_thread(rootfs.build, folder / "root")
@@ -157,34 +154,3 @@ class _Container(Instance):
             await self.resume()
         await self._channel.close()
         await self._peer.remove(self._name)
-
-
-def cgroups(name: str) -> list[pathlib.Path]:
-    """Return the control groups called `name`, one for each hierarchy."""
-    return [each for each in (*_CGROUPS.glob(f"*/{name}"), _CGROUPS / name) if each.is_dir()]
-
-
-def kernel_charge(name: str) -> int:
-    """Return the bytes of kernel memory charged to the control groups called `name`."""
-    for group in cgroups(name):
-        old, new = group / "memory.kmem.usage_in_bytes", group / "memory.stat"
-        if old.exists():
-            return int(old.read_text())
-        if new.exists():
-            stat = dict(line.split() for line in new.read_text().splitlines())
-            return int(stat.get("kernel", 0))
-    return 0
-
-
-async def remove_cgroup(name: str) -> None:
-    """Remove the control groups called `name` of every hierarchy, once their processes ended."""
-    for top in cgroups(name):
-        for folder, _, _ in os.walk(top, topdown=False):
-            for _ in range(_PATIENCE):
-                try:
-                    os.rmdir(folder)  # noqa: PTH106
-                    break
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    await asyncio.sleep(0.01)

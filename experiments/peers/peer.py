@@ -17,6 +17,8 @@ CALLER = pathlib.Path(__file__).with_name("caller.py")
 LINE_LIMIT = 8 << 20
 """Bytes of one answer; as much as SEUSS's wire format carries."""
 CALL_TIMEOUT_S = 120.0
+NOT_FOUND = 127
+"""What shells and their like end with where there is no such program."""
 
 
 class Channel:
@@ -102,6 +104,12 @@ class Peer(abc.ABC):
         await self._stack.__aenter__()
         try:
             await self._open(self._stack)
+        except OSError as error:
+            await self._stack.aclose()
+            raise PeerError(
+                f"{self.title} cannot be set up here ({error}). `make peers` installs what it "
+                "needs; it may need root."
+            ) from error
         except BaseException:
             await self._stack.aclose()
             raise
@@ -186,8 +194,15 @@ async def command(
     except asyncio.CancelledError:
         await asyncio.wait([work])
         raise
+    except TimeoutError as error:
+        raise PeerError(
+            f"{what}: not done after {timeout_s:g} s. Look at the load of this machine.",
+            command=words,
+        ) from error
     if not check(status):
-        raise PeerError(f"{what}: status {status}: {errors.strip()}", command=words)
+        said = errors.strip() or out.strip() or "nothing was said"
+        hint = " `make peers` installs what is missing." if status == NOT_FOUND else ""
+        raise PeerError(f"{what}: status {status}: {said}.{hint}", command=words)
     return out
 
 
@@ -201,6 +216,8 @@ async def _completed(
             stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C is for us: an engine that is cut off leaves halves of containers behind.
+            start_new_session=True,
         )
     except OSError as error:
         raise PeerError(

@@ -7,12 +7,13 @@ import contextlib
 import itertools
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterable
 
 from experiments.peers import rootfs
+from experiments.peers.control_groups import kernel_charge, remove_cgroup
 from experiments.peers.meeting import Meeting, arrival
-from experiments.peers.oci import MEMORY_LIMIT, kernel_charge, remove_cgroup
+from experiments.peers.oci import MEMORY_LIMIT
+from experiments.peers.own_folder import own_folder
 from experiments.peers.peer import Channel, Instance, Peer, command
 from experiments.peers.private_mounts import PrivateMounts
 
@@ -34,9 +35,7 @@ class Podman(Peer):
         self._network = "host" if network else "none"
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
-        folder = pathlib.Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="seuss-peer-"))
-        )
+        folder = await stack.enter_async_context(own_folder())
         for name in ("root", "storage", "meet"):
             (folder / name).mkdir()
         await asyncio.to_thread(rootfs.build, folder / "root")

@@ -10,6 +10,7 @@ prewarmed, a pause after 10 s.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import logging
 import time
@@ -189,7 +190,7 @@ class ContainerPool:
                     continue
                 held.paused = True
                 async with self._changed:
-                    self._idle.insert(0, held)
+                    bisect.insort(self._idle, held, key=lambda each: each.since)
                     self._changed.notify_all()
 
 

@@ -37,7 +37,12 @@ class PrivateMounts:
     async def __aenter__(self) -> Self:
         words = ("unshare", "--mount", "sh", "-c", _SCRIPT, "sh", str(UNIFIED), str(self.folder))
         self._holder = await asyncio.create_subprocess_exec(
-            *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            *words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # Ctrl-C is for us: the containers cannot be removed without their mounts.
+            start_new_session=True,
         )
         assert self._holder.stdout is not None
         assert self._holder.stderr is not None

@@ -7,11 +7,11 @@ import contextlib
 import itertools
 import pathlib
 import subprocess
-import tempfile
 
 from experiments.peers.errors import PeerError
 from experiments.peers.linux_process import RunningProcess, interpreter
 from experiments.peers.meeting import Meeting, arrival
+from experiments.peers.own_folder import own_folder
 from experiments.peers.peer import Instance, Peer
 
 PROGRAM = pathlib.Path(__file__).with_name("zygote_program.py")
@@ -25,9 +25,7 @@ class Zygote(Peer):
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         self._numbers = itertools.count()
-        folder = pathlib.Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="seuss-peer-"))
-        )
+        folder = await stack.enter_async_context(own_folder())
         self._meeting = await stack.enter_async_context(Meeting(folder / "meet"))
         self._process = await asyncio.create_subprocess_exec(
             *(str(interpreter()), "-S", "-I", str(PROGRAM)),

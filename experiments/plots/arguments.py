@@ -15,7 +15,7 @@ from experiments import arguments
 from experiments.arguments import ISOLATIONS, SHARES
 from experiments.measurements import Measurements
 from experiments.plots import redraw, style
-from experiments.summary import ratio_of_medians, summarise
+from experiments.summary import FEWEST, ratio_of_medians, summarise
 
 COLOURS = {"vm": style.BLUE, "uc": style.VERMILION}
 SHIFTS = {"vm": -0.008, "uc": 0.008}
@@ -38,7 +38,7 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
         label="without any other cost: 1 / (1 - share)",
     )
     left.set_ylabel("ms (log scale); median, 10th to 90th percentile")
-    right.set_ylabel("warm / resumed (log scale); 95 % interval")
+    right.set_ylabel(f"warm / resumed (log scale); {_bounds(record)}")
     for axes in (left, right):
         axes.set_xlabel("share of the computation that is common")
         axes.set_yscale("log")
@@ -47,6 +47,10 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
             axes.legend()
     title = "What argument snapshots gain"
     return style.finish(figure, folder, arguments.NAME, title, record.environment)
+
+
+def _bounds(record: Measurements) -> str:
+    return "95 % interval" if record.rounds >= FEWEST else f"range of {record.rounds}"
 
 
 def _latency(axes: Axes, record: Measurements, isolation: str, path: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from experiments import cores_report
-from experiments.cores import FUNCTIONS, ONE, WAYS, Cores
+from experiments.cores import FUNCTIONS, ONE, WAYS, Cores, Sample
 from experiments.plots import redraw, style
 
 USERS = (
@@ -33,18 +34,23 @@ def draw(record: Cores, folder: pathlib.Path) -> list[pathlib.Path]:
 
 def _draw_ratios(axes: Axes, record: Cores) -> None:
     for number, (workload, (colour, marker)) in enumerate(zip(FUNCTIONS, MARKERS, strict=True)):
-        alone = [each.rate for each in record.of(workload.name, ONE)]
+        alone = _rates(cores_report.judged(record, workload.name, ONE))
         if not alone:
             continue
         unit = float(np.median(alone))
         for place, way in enumerate(WAYS):
-            rates = [each.rate / unit for each in record.of(workload.name, way)]
+            samples = record.of(workload.name, way)
+            judged = cores_report.judged(record, workload.name, way)
             at = place + (number - 0.5) * 0.3
             label = f"{workload.title}: {unit:.0f}/s on one core" if place == 0 else None
-            spread = np.linspace(-0.08, 0.08, len(rates))
-            axes.plot(at + spread, rates, marker, color=colour, alpha=0.6, label=label)
-            if rates:
-                axes.hlines(float(np.median(rates)), at - 0.12, at + 0.12, color="black")
+            for each, aside in zip(samples, np.linspace(-0.08, 0.08, len(samples)), strict=True):
+                # Hollow: no part of the verdict.
+                fill = colour if each in judged else "none"
+                axes.plot(at + aside, each.rate / unit, marker, color=colour, mfc=fill, alpha=0.7)
+            axes.plot([], [], marker, color=colour, label=label)
+            if judged:
+                middle = float(np.median(_rates(judged))) / unit
+                axes.hlines(middle, at - 0.12, at + 0.12, color="black")
     axes.axhline(cores_report.LEAST, color="black", linestyle=":", linewidth=1)
     axes.annotate(
         f"promised: {cores_report.LEAST:g}",
@@ -55,10 +61,14 @@ def _draw_ratios(axes: Axes, record: Cores) -> None:
     )
     axes.set_xticks(range(len(WAYS)), WAYS)
     axes.set_xlim(-0.5, len(WAYS) - 0.5)
-    axes.set_ylabel("requests per second / median on one core")
+    axes.set_ylabel("requests per second / median on one core\nhollow: others disturbed it")
     axes.set_ylim(bottom=0)
     if record.samples:
         axes.legend(loc="lower right", fontsize=8)
+
+
+def _rates(samples: Sequence[Sample]) -> list[float]:
+    return [each.rate for each in samples]
 
 
 def _draw_users(axes: Axes, record: Cores) -> None:

@@ -33,11 +33,9 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
         axes.plot(values, [place] * len(values), "k.", markersize=3)
     axes.set_yticks(range(len(TITLES)), list(TITLES.values()))
     axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("MiB/s (log scale); median, 10th to 90th percentile, and every sample")
+    axes.set_xlabel("MiB/s; median, 10th to 90th percentile, and every sample")
     return style.finish(figure, folder, NAME, "One download", record.environment)
 
 

@@ -7,9 +7,10 @@ import pathlib
 
 from experiments import crowds
 from experiments.crowds import VM, Crowd
+from experiments.peers.control_groups import kernel_charge
 from experiments.peers.errors import PeerError
 from experiments.peers.linux_process import LinuxProcess
-from experiments.peers.oci import Crun, kernel_charge
+from experiments.peers.oci import Crun
 from experiments.peers.zygote import Zygote
 from orchestrator.settings import Settings
 

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from experiments.peers.control_groups import cgroups
 from experiments.peers.criu import Criu
 from experiments.peers.errors import PeerError
 from experiments.peers.firecracker import Firecracker
 from experiments.peers.linux_microvm import RestoredMicroVm
 from experiments.peers.linux_process import LinuxProcess
-from experiments.peers.oci import Crun, Runc, cgroups
+from experiments.peers.oci import Crun, Runc
 from experiments.peers.peer import Peer
 from experiments.peers.podman import Podman
 from experiments.peers.zygote import Zygote
@@ -58,13 +59,13 @@ def processes() -> set[str]:
 def folders() -> set[pathlib.Path]:
     """Folders of peers, this test's and others'."""
     places = (pathlib.Path(tempfile.gettempdir()), pathlib.Path("/dev/shm"))
-    return {each for place in places for each in place.glob("seuss-peer-*")}
+    return {each for place in places for each in place.glob("seuss-peers-*")}
 
 
 def mounts() -> set[str]:
     """Mounts of peers that this process sees."""
     lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
-    return {line for line in lines if "seuss-peer-" in line}
+    return {line for line in lines if "seuss-peers-" in line}
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)

@@ -81,7 +81,8 @@ async def test_calls_are_made_when_due_and_failures_are_outcomes() -> None:
         Due(0.0, IO, "known 1", None),
         *(Due(0.0, CPU, name, None) for name in ("fails", "lies", "hangs")),
     ]
-    calls = Calls("10.0.2.2:80", "seed", STATE)
+    # As for a pool: containers see the server where no unikernel's function may be led.
+    calls = Calls("127.0.0.1:80", "10.0.2.2:80", "seed", STATE)
     names = {calls.function(each).id: each.name for each in wanted}
 
     async def call(function: Function, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -110,8 +111,8 @@ async def test_calls_are_made_when_due_and_failures_are_outcomes() -> None:
     assert (outcomes[7].path, outcomes[7].latency_ms >= 300) == (None, True)
     assert (outcomes[0].at_s, outcomes[0].burst, outcomes[4].burst) == (0.02, 0, None)
     assert seen["known 1"][0].network == ("10.0.2.2:80",)
-    assert seen["known 1"][1] == {"server": "10.0.2.2:80"}
-    other = Calls("10.0.2.2:80", "other", STATE)
+    assert seen["known 1"][1] == {"server": "127.0.0.1:80"}
+    other = Calls("10.0.2.2:80", "10.0.2.2:80", "other", STATE)
     assert not names.keys() & {other.function(each).id for each in wanted}
 
 

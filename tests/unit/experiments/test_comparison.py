@@ -46,8 +46,9 @@ def test_folders(recording: Recording, tmp_path: pathlib.Path) -> None:
     for name, factor in (("a", 1.0), ("b", 2.0)):
         (tmp_path / name).mkdir()
         samples = [
-            replace(each, latency_ms=each.latency_ms * factor)
-            for each in recording.samples * 3
+            replace(each, latency_ms=each.latency_ms * factor, round=each.round + 100 * number)
+            for number in range(3)
+            for each in recording.samples
             if each.latency_ms is not None
         ]
         replace(recording, samples=samples).save(tmp_path / name)

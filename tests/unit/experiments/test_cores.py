@@ -6,6 +6,7 @@ import pathlib
 from dataclasses import replace
 
 import pytest
+from matplotlib.axes import Axes
 
 from experiments import cores_report
 from experiments.cores import FUNCTIONS, ONE, PAIR, TWO, WAYS, Cores, Sample, order
@@ -56,6 +57,7 @@ def test_samples_that_others_disturbed_are_not_judged(record: Cores) -> None:
     judged = replace(record, samples=disturbed)
     assert [item.passed for item in cores_report.check(judged)] == [True] * 3
     assert "3 of 4" in cores_report.render(judged)
+    assert "by all samples" in cores_report.check(judged)[0].detail
     busy = [replace(each, others=0.5) for each in record.samples]
     checks = cores_report.check(replace(record, samples=busy))
     assert [item.passed for item in checks] == [None, None, True]
@@ -80,6 +82,24 @@ def test_record_survives_the_disk(record: Cores, tmp_path: pathlib.Path) -> None
     (tmp_path / "cores.json").write_text('{"experiment": "latency", "format": 1}')
     with pytest.raises(ValueError, match="no record of the cores experiment"):
         Cores.load(tmp_path)
+
+
+def test_the_picture_shows_the_medians_that_are_judged(
+    record: Cores, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = [
+        replace(each, answers=each.answers // 3, others=0.5)
+        for each in record.samples
+        if each.way == TWO
+    ]
+    lines: list[float] = []
+    monkeypatch.setattr(
+        Axes, "hlines", lambda self, y, *rest, **more: lines.append(y), raising=True
+    )
+    drawn = replace(record, samples=[*record.samples, *slow])
+    cores_plot.draw(drawn, tmp_path)
+    expected = [cores_report.ratio(drawn, each.name, way) for each in FUNCTIONS for way in WAYS]
+    assert lines == pytest.approx([each.value for each in expected if each is not None])
 
 
 def test_plot_is_drawn(record: Cores, tmp_path: pathlib.Path) -> None:

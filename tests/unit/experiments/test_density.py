@@ -94,7 +94,7 @@ def test_plot_is_drawn(record: Density, tmp_path: pathlib.Path) -> None:
 class LateNode:
     """Deploys at once, but of the UCs begun only a few take their frames between two looks."""
 
-    FRAMES = 76
+    FRAMES = 17
     QUICK = 100
 
     def __init__(self, memory: int) -> None:

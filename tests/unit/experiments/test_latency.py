@@ -6,13 +6,13 @@ import os
 import pathlib
 from collections import Counter
 
-from experiments.latency import OTHERS, cells, occupied, order
+from experiments.latency import OTHERS, cells, occupied, order, times
 from experiments.workloads import ALL, JAVASCRIPT, NOP, WORKLOADS
 
 
-def test_every_round_measures_every_cell_once() -> None:
+def test_every_round_measures_every_cell() -> None:
     for number in range(3):
-        assert Counter(order(5, number)) == Counter(cells())
+        assert Counter(order(5, number)) == {cell: times(cell) for cell in cells()}
 
 
 def test_cells_are_all_functions_on_all_paths() -> None:

@@ -64,6 +64,6 @@ def test_verdict(record: Measurements) -> None:
 def test_report_and_plot(record: Measurements, tmp_path: pathlib.Path) -> None:
     text = report.render(record)
     assert "(TCG)" in text
-    assert "| SEUSS, context (uc) | 100 (100 to 100, n = 2) | 2 (" in text
+    assert "| SEUSS, context (uc) | 100 (range 100 to 100, n = 2) | 2 (" in text
     for path in plot.draw(record, tmp_path):
         assert path.stat().st_size > 1000

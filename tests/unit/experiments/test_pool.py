@@ -11,6 +11,7 @@ import pytest
 from experiments.peers.errors import PeerError
 from experiments.peers.peer import Instance, Peer
 from experiments.peers.pool import PREWARMED, ContainerPool
+from experiments.systems import idle_bytes
 
 
 class Fake(Instance):
@@ -59,6 +60,23 @@ class FakePeer(Peer):
         await asyncio.sleep(0)
         self.made.append(Fake(len(self.made)))
         return self.made[-1]
+
+
+class Sharing(FakePeer):
+    """Containers of 2 MB each that share 30 MB: as the kernel splits it among those there are."""
+
+    async def _start(self) -> Instance:
+        made = await super()._start()
+        made.memory = lambda: 2_000_000 + 30_000_000 // len(self._instances)  # type: ignore[method-assign]
+        return made
+
+
+async def test_what_containers_share_is_counted_once() -> None:
+    peer = Sharing()
+    async with peer:
+        shared, each = await idle_bytes(peer)
+        assert each == pytest.approx(2e6, rel=1e-3) and shared == pytest.approx(30e6, rel=1e-3)
+        assert all(fake.closed for fake in peer.made)
 
 
 async def settle() -> None:
@@ -128,6 +146,17 @@ async def test_idle_ones_are_paused_and_resumed() -> None:
         await asyncio.wait_for(used.stopped.wait(), 10)
         assert (await pool.invoke("a", b"", {})).path == "hot"
         assert used.paused == 0
+
+
+async def test_paused_ones_keep_their_order() -> None:
+    async with FakePeer() as peer, ContainerPool(peer, 4, pause_after_s=0.01) as pool:
+        for name in ("oldest", "older", "newest"):
+            await pool.invoke(name, b"", {})
+            await asyncio.sleep(0.002)
+        used = [fake for fake in peer.made if fake.sources]
+        await asyncio.wait_for(asyncio.gather(*(fake.stopped.wait() for fake in used)), 10)
+        await settle()
+        assert [each.function for each in pool._idle] == ["oldest", "older", "newest"]
 
 
 async def test_pool_without_room_is_refused() -> None:

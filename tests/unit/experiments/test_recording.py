@@ -54,7 +54,9 @@ def test_without_disk_cost(recording: Recording, tmp_path: pathlib.Path) -> None
     assert Recording.load(tmp_path).disk is None
 
 
-def test_other_formats_are_refused(recording: Recording) -> None:
-    record = json.loads(json.dumps(recording.to_json()))
+def test_other_formats_are_refused(recording: Recording, tmp_path: pathlib.Path) -> None:
+    recording.save(tmp_path)
+    path = tmp_path / "latency.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
     with pytest.raises(ValueError, match="format 1"):
-        Recording.from_json(record | {"format": 2})
+        Recording.load(tmp_path)

@@ -38,6 +38,15 @@ def test_interval_holds_the_ratio_and_shrinks_with_samples() -> None:
     assert many.high - many.low < few.high - few.low
 
 
+def test_few_samples_have_a_range_and_no_interval() -> None:
+    few = ratio_of_medians([8.0, 12.0], [2.0, 4.0])
+    assert few.value == pytest.approx(10 / 3)
+    assert (few.low, few.high) == (2, 6)
+    assert few.told == "range (n = 2) 2 to 6"
+    assert ratio_of_medians([1.0] * 6, [1.0] * 9).told == "95 % interval 1 to 1"
+    assert "range (n = 5)" in ratio_of_medians([1.0] * 6, [1.0] * 5).told
+
+
 def test_interval_is_reproducible() -> None:
     above, below = [3.0, 5.0, 4.0], [1.0, 2.0]
     assert ratio_of_medians(above, below, seed=1) == ratio_of_medians(above, below, seed=1)

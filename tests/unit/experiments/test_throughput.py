@@ -83,6 +83,22 @@ async def test_clients_wait_for_their_answers_and_failures_count() -> None:
     assert Trial(SEUSS, 16, 0, seconds, latencies, paths, errors).rate == 14 / seconds
 
 
+@pytest.fixture
+def enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the record's few calls decide."""
+    monkeypatch.setattr(throughput_report, "FEWEST_CALLS", SCALE.calls)
+
+
+def test_few_calls_decide_nothing(record: Throughput) -> None:
+    checks = throughput_report.check(record)
+    assert [(each.passed, each.verdict) for each in checks[:4]] == [(None, "not judged")] * 4
+    assert checks[0].value == pytest.approx(40)
+    assert checks[4].passed
+    text = throughput_report.render(record)
+    assert "not judged | 16 calls in a trial are too few, 256 decide; medians of" in text
+
+
+@pytest.mark.usefixtures("enough")
 def test_verdicts(record: Throughput) -> None:
     assert [item.passed for item in throughput_report.check(record)] == [True] * 5
     slow = [
@@ -113,6 +129,7 @@ def test_report_and_plot_of_a_saved_record(record: Throughput, tmp_path: pathlib
         assert path.stat().st_size > 1000
 
 
+@pytest.mark.usefixtures("enough")
 def test_a_pool_that_cannot_run_is_a_row_with_its_reason(
     record: Throughput, tmp_path: pathlib.Path
 ) -> None:
