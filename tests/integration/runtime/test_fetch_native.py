@@ -1,24 +1,21 @@
-"""fetch and what belongs to it, natively: against a good server, and against bad ones."""
+"""fetch and what belongs to it, natively, against a good server."""
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import socket
 import threading
-import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.integration.runtime.fetching import raw_server, refusal, value
 from tests.integration.runtime.native_runner import JAVASCRIPT, NativeRunner
 
 AT_ONCE = 20
 LARGE = 3_000_000
 STREAMED = 24_000_000
 """More than the buffers of both ends hold together."""
-MOST_BODY = 64 << 20
 
 
 @pytest.fixture(scope="module")
@@ -106,20 +103,6 @@ def site() -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def value(js: NativeRunner, expression: str, **args: object) -> object:
-    code = f"async function main(args) {{ const {{url}} = args; return {{v: {expression}}}; }}"
-    return js.result_of(code, args)["v"]
-
-
-def refusal(js: NativeRunner, expression: str, **args: object) -> str:
-    """Return name and message of what the expression throws."""
-    named = "(e) => `${e.name}: ${e.message}`"
-    caught = f"await (async () => {expression})().then(() => 'nothing', {named})"
-    told = value(js, caught, **args)
-    assert isinstance(told, str)
-    return told
 
 
 def test_a_document_comes(js: NativeRunner, site: str) -> None:
@@ -277,60 +260,6 @@ def test_who_sends_listens(js: NativeRunner, site: str) -> None:
     assert told is True
 
 
-def packed_answer(coding: str, body: bytes) -> bytes:
-    return (
-        f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
-
-
-TEXT = b"packed " * 30_000
-RAW = zlib.compress(TEXT)[2:-4]
-
-
-@pytest.mark.parametrize(
-    ("coding", "body"),
-    [
-        ("gzip", gzip.compress(TEXT)),
-        ("X-GZip", gzip.compress(TEXT[:70_000]) + gzip.compress(TEXT[70_000:])),
-        ("gzip", gzip.compress(TEXT) + bytes(9)),
-        ("deflate", zlib.compress(TEXT)),
-        ("deflate", RAW),
-        ("identity", TEXT),
-        ("deflate, identity, gzip", gzip.compress(zlib.compress(TEXT))),
-    ],
-    # gzip's header has the time: a name made of it would differ from one worker to the next.
-    ids=["gzip", "two in one", "padded", "deflate", "bare deflate", "as it is", "one in another"],
-)
-def test_packed_bodies_are_unpacked(js: NativeRunner, coding: str, body: bytes) -> None:
-    with raw_server(packed_answer(coding, body)) as url:
-        assert value(js, "await (await fetch(url)).text()", url=url) == TEXT.decode()
-
-
-@pytest.mark.parametrize(
-    ("coding", "body", "told"),
-    [
-        ("br", b"x", "packed by br, and only gzip and deflate"),
-        ("gzip", TEXT[:100], "no good compressed data"),
-        ("gzip", gzip.compress(TEXT)[:-20], "no good compressed data"),
-        ("deflate", b"\xff" * 9, "no good compressed data"),
-        ("gzip", gzip.compress(bytes(MOST_BODY + 1)), "unpacked it has more than 64 MiB"),
-        (", ".join(["gzip"] * 6), b"x", "packed over and over"),
-    ],
-    ids=["unknown", "not gzip", "cut off", "not deflate", "bomb", "over and over"],
-)
-def test_what_cannot_be_unpacked_says_why(
-    js: NativeRunner, coding: str, body: bytes, told: str
-) -> None:
-    with raw_server(packed_answer(coding, body)) as url:
-        assert told in refusal(js, "fetch(url).then((r) => r.bytes())", url=url)
-
-
-def test_of_nothing_nothing_is_unpacked(js: NativeRunner) -> None:
-    with raw_server(packed_answer("br", b"x").partition(b"\r\n\r\n")[0] + b"\r\n\r\n") as url:
-        told = "(await (await fetch(url, {method: 'HEAD'})).bytes()).length"
-        assert value(js, told, url=url) == 0
-
-
 def test_time_limits_and_aborts(js: NativeRunner, site: str) -> None:
     never = f"{site}/never"
     told = refusal(js, "fetch(url, {signal: AbortSignal.timeout(20)})", url=never)
@@ -405,109 +334,6 @@ def test_requests_responses_and_their_copies(js: NativeRunner, site: str) -> Non
 def test_what_cannot_be_says_why(js: NativeRunner, expression: str, told: str) -> None:
     refused = refusal(js, expression)
     assert refused.startswith("TypeError: ") and told in refused
-
-
-@contextlib.contextmanager
-def raw_server(answer: bytes, reset: bool = False) -> Iterator[str]:
-    """Serve one connection with these bytes, whatever is asked."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            connection, _ = listening.accept()
-            with connection, contextlib.suppress(OSError):
-                if not reset:
-                    connection.recv(1 << 16)
-                    connection.sendall(answer)
-                else:
-                    linger = (1).to_bytes(4, "little") + bytes(4)
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        finally:
-            thread.join()
-
-
-OK = b"HTTP/1.1 200 OK\r\n"
-
-
-def test_a_head_is_what_comes_first_and_blanks_in_it_are_cheap(js: NativeRunner) -> None:
-    blanks = b" " * 60_000
-    answer = OK + b"Wide: a" + blanks + b"b\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with raw_server(answer + b"2\r\nok\r\n0\r\nWide: late\r\nLate: field\r\n\r\n") as url:
-        told = value(
-            js,
-            "await (async (r) => [r.headers.get('wide').length, r.headers.get('late'),"
-            " await r.text()])(await fetch(url))",
-            url=url,
-        )
-    assert told == [len(blanks) + 2, None, "ok"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        (b"", "ended the connection"),
-        (b"HTTP/1.1 200", "ended the connection"),
-        (OK + b"Content-Length: 10\r\n\r\nfour", "ended the connection"),
-        (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", "ended the connection"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "Expected HTTP/"),
-        (b"HTTP/9.9 200 OK\r\n\r\n", "Invalid HTTP version"),
-        (b"HTTP/1.1 20 OK\r\n\r\n", "Invalid status code"),
-        (OK + b"Content-Length: -1\r\n\r\n", "Content-Length"),
-        (OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "Content-Length"),
-        (OK + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding"),
-        (OK + b"Content-Length: 99999999999999999999999\r\n\r\n", "Content-Length"),
-        (OK + f"Content-Length: {MOST_BODY + 1}\r\n\r\n".encode(), "more than 64 MiB"),
-        (OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "chunk size"),
-        (OK + b"na me: x\r\n\r\n", "Invalid header token"),
-        (OK + b"name: a\0b\r\n\r\n", "Invalid header value"),
-        (OK + b"a: " + b"x" * 70_000 + b"\r\n\r\n", "more than 64 KiB"),
-        (OK + b"a: b\r\n" * 300 + b"\r\n", "more than 255 fields"),
-        (
-            b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
-            "changes the protocol",
-        ),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" * 70_000, "more than 64 KiB"),
-    ],
-)
-def test_a_bad_answer_is_an_error_with_its_reason(
-    js: NativeRunner, answer: bytes, told: str
-) -> None:
-    with raw_server(answer) as url:
-        refused = refusal(js, "fetch(url).then((r) => r.text())", url=url)
-    assert refused.startswith(f"TypeError: GET {url}: "), refused
-    assert told in refused
-
-
-def test_odd_answers_that_are_good(js: NativeRunner) -> None:
-    answers = {
-        b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
-        b"HTTP/1.1 200\r\nA: \xe4\r\nContent-Length: 1\r\n\r\nxyz": [
-            "",
-            "ä",
-            "x",
-        ],
-        b"HTTP/1.0 200 Fine\r\n\r\nuntil the end": ["Fine", None, "until the end"],
-        b"HTTP/1.1 204 None\r\n\r\n": ["None", None, ""],
-    }
-    for answer, expected in answers.items():
-        with raw_server(answer) as url:
-            told = value(
-                js,
-                "await (async (r) => [r.statusText, r.headers.get('a'), await"
-                " r.text()])(await fetch(url))",
-                url=url,
-            )
-        assert told == expected
-
-
-def test_lost_connections(js: NativeRunner) -> None:
-    with raw_server(b"", reset=True) as url:
-        assert "Connection reset" in refusal(js, "fetch(url)", url=url)
-    assert "Connection refused" in refusal(js, "fetch(url)", url=url)
 
 
 def few_descriptors() -> NativeRunner:
