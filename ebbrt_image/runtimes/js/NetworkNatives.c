@@ -21,6 +21,7 @@ enum { kPiece = 16 << 10, kMostPieces = 16 };
 
 typedef struct {
   int descriptor;  // -1 once it is closed
+  int lost;        // what sending failed with: a socket says it once; or 0
   HttpAnswer* answer;
 } Exchange;
 
@@ -152,7 +153,7 @@ static JSValue OpenExchange(JSContext* context, JSValueConst self, int argc,
     close(made);
     return JS_IsException(object) ? object : JS_ThrowOutOfMemory(context);
   }
-  *exchange = (Exchange){made, answer};
+  *exchange = (Exchange){made, 0, answer};
   JS_SetOpaque(object, exchange);
   return object;
 }
@@ -205,6 +206,8 @@ static JSValue Send(JSContext* context, JSValueConst self, int argc,
   ssize_t sent = send(exchange->descriptor, bytes, length, MSG_NOSIGNAL);
   if (sent < 0 && (errno == EAGAIN || errno == EINTR))
     sent = 0;
+  if (sent < 0 && errno != EPIPE)
+    exchange->lost = errno;
   return JS_NewInt64(context, sent < 0 ? -1 : sent);
 }
 
@@ -231,6 +234,10 @@ static JSValue Receive(JSContext* context, JSValueConst self, int argc,
       return ThrowSystem(context, error);
     }
     state = FeedHttpAnswer(exchange->answer, piece, (size_t)got);
+    if (got == 0 && state == kAnswerBroken && exchange->lost != 0) {
+      Close(context, exchange);
+      return ThrowSystem(context, exchange->lost);
+    }
     if (state == kAnswerComplete || state == kAnswerBroken)
       break;
   }

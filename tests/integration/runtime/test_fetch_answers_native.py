@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.runtime.fetching import raw_server, refusal, value
+from tests.integration.runtime.fetching import raw_server, refusal, resetting_server, value
 from tests.integration.runtime.native_runner import JAVASCRIPT, NativeRunner
 
 MOST_BODY = 64 << 20
@@ -93,8 +93,14 @@ def test_odd_answers_that_are_good(js: NativeRunner) -> None:
 
 
 def test_lost_connections(js: NativeRunner) -> None:
-    with raw_server(b"", reset=True) as url:
-        assert "Connection reset" in refusal(js, "fetch(url)", url=url)
+    """Resets come before and after what is sent: either way that is what is told."""
+    many = 200
+    told = (
+        "await (async (kinds) => { for (let i = 0; i < args.n; ++i)"
+        " kinds.add(await fetch(url).catch((e) => e.message)); return [...kinds]; })(new Set())"
+    )
+    with resetting_server(many) as url:
+        assert value(js, told, url=url, n=many) == [f"GET {url}: Connection reset by peer"]
     assert "Connection refused" in refusal(js, "fetch(url)", url=url)
 
 
