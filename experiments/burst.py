@@ -21,7 +21,7 @@ from experiments import environment, raw_data
 from experiments.burst_calls import CPU, KINDS, TURNS, Calls, Outcome, Scale, known, schedule
 from experiments.late_server import late_server
 from experiments.own_stores import own_stores
-from experiments.systems import SEUSS, SYSTEMS, open_pools, seuss
+from experiments.systems import SEUSS, SYSTEMS, node_settings, open_pools, seuss
 from orchestrator.settings import Settings
 
 NAME = "burst"
@@ -130,17 +130,15 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Burst:
     A pool that cannot run here is recorded with the reason. Raises SeussError when SEUSS cannot.
     """
     scale = plan.scale
-    memory_mib = max(plan.settings.memory_mib, scale.memory_mib)
-    facts = await environment.collect(replace(plan.settings, memory_mib=memory_mib))
-    record = Burst(facts.to_json(), plan.seed, scale, memory_mib)
+    node = node_settings(plan.settings, scale.memory_mib)
+    facts = await environment.collect(node)
+    record = Burst(facts.to_json(), plan.seed, scale, node.memory_mib)
     state = await asyncio.to_thread(replace(KINDS[CPU], arguments={"turns": TURNS}).expected)
     async with contextlib.AsyncExitStack() as stack:
         store = stack.enter_context(own_stores(folder))
-        settings = replace(
-            plan.settings, isolation="uc", memory_mib=memory_mib, store=store, network=True
-        )
+        settings = replace(node, store=store, network=True)
         port = await stack.enter_async_context(late_server(DELAY_S))
-        pools = await open_pools(stack, memory_mib, report, network=True)
+        pools = await open_pools(stack, node.memory_mib, report, network=True)
         record.containers, record.container_bytes = pools.containers, pools.container_bytes
         record.unavailable = pools.unavailable
         trials = order(scale, plan.seed)

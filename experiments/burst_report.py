@@ -63,8 +63,8 @@ def render(record: Burst) -> str:
                 f"All systems have {record.node_mib} MiB: {MEMORY} SEUSS's functions reach the "
                 "server through the guest's own TCP/IP and QEMU's user-mode network; containers "
                 "through the host's network, which spares them the set-up of one each. Containers "
-                "use all "
-                f"{facts['cores']} cores of the host at native speed.",
+                f"use the host's {facts['cores']} processors at native speed, SEUSS's node has "
+                f"{facts['guest_cores']}.",
                 "![burst](burst.png)",
                 "## Promises",
                 promises(check(record)),

@@ -261,8 +261,8 @@ def throughput(scale: str, out: pathlib.Path | None, seed: int | None, settings:
     """Calls per second over 2^k functions: a SEUSS node beside pools of containers.
 
     The pools are podman's and crun's (`make peers` installs both); one that cannot run here is a
-    row with the reason. --memory sets the memory of each node; --store and --isolation have no
-    effect.
+    row with the reason. --memory sets the memory of each node; --cores, --store and --isolation
+    have no effect: a node has the host's processors, as the pools have.
 
     \b
     Writes into the folder:
@@ -286,7 +286,8 @@ def burst(scale: str, out: pathlib.Path | None, seed: int | None, settings: Sett
 
     CPU-bound and IO-bound functions; these call a local server that answers late. The pools are
     podman's and crun's (`make peers` installs both); one that cannot run here is a row with the
-    reason. --memory sets the memory of each node; --store and --isolation have no effect.
+    reason. --memory sets the memory of each node; --cores, --store and --isolation have no
+    effect: a node has the host's processors, as the pools have.
 
     \b
     Writes into the folder:

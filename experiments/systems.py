@@ -1,14 +1,17 @@
 """The systems that take the same calls in one run: a SEUSS node, and pools of containers.
 
-All have the same memory: SEUSS as its virtual machine's, a pool by how many containers fit.
+All have the same memory: SEUSS as its virtual machine's, a pool by how many containers fit. All
+have the host's processors: a pool's containers take turns on them, SEUSS's node has as many of its
+own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from experiments.markdown import table
@@ -18,7 +21,7 @@ from experiments.peers.peer import Instance, Peer
 from experiments.peers.podman import Podman
 from experiments.peers.pool import ContainerPool
 from orchestrator.function import Function
-from orchestrator.settings import Settings
+from orchestrator.settings import MAX_CORES, Settings
 from orchestrator.uc.dispatcher import UcDispatcher
 from snapshot_store.errors import SeussError
 
@@ -109,6 +112,16 @@ async def idle_bytes(peer: Peer) -> tuple[float, float]:
     if not 0 < each <= sums[1] / MANY:
         return 0.0, sums[1] / MANY
     return sums[1] - MANY * each, each
+
+
+def node_settings(settings: Settings, least_mib: int) -> Settings:
+    """Return the settings of SEUSS's node: at least so much memory, and the host's processors."""
+    return replace(
+        settings,
+        isolation="uc",
+        memory_mib=max(settings.memory_mib, least_mib),
+        cores=min(MAX_CORES, len(os.sched_getaffinity(0))),
+    )
 
 
 @contextlib.asynccontextmanager

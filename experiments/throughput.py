@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from experiments import environment, raw_data
 from experiments.own_stores import own_stores
-from experiments.systems import SEUSS, SYSTEMS, Call, open_pools, seuss
+from experiments.systems import SEUSS, SYSTEMS, Call, node_settings, open_pools, seuss
 from experiments.workloads import NOP
 from orchestrator.function import Function
 from orchestrator.settings import DEFAULT_MEMORY_MIB, Settings
@@ -143,16 +143,13 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Throughput:
 
     A pool that cannot run here is recorded with the reason. Raises SeussError when SEUSS cannot.
     """
-    memory_mib = max(plan.settings.memory_mib, DEFAULT_MEMORY_MIB["uc"])
-    facts = await environment.collect(replace(plan.settings, memory_mib=memory_mib))
-    record = Throughput(facts.to_json(), plan.seed, plan.scale, memory_mib)
+    node = node_settings(plan.settings, DEFAULT_MEMORY_MIB["uc"])
+    facts = await environment.collect(node)
+    record = Throughput(facts.to_json(), plan.seed, plan.scale, node.memory_mib)
     expected = await asyncio.to_thread(NOP.expected)
     async with contextlib.AsyncExitStack() as stack:
         stores = stack.enter_context(own_stores(folder))
-        settings = replace(
-            plan.settings, isolation="uc", memory_mib=memory_mib, store=stores / "first"
-        )
-        pools = await open_pools(stack, memory_mib, report)
+        pools = await open_pools(stack, node.memory_mib, report)
         record.containers, record.container_bytes = pools.containers, pools.container_bytes
         record.unavailable = pools.unavailable
         steps = plan.scale.rounds * len(SYSTEMS) * len(plan.scale.exponents)
@@ -165,12 +162,8 @@ async def run(plan: Plan, folder: pathlib.Path, report: Report) -> Throughput:
                 )
                 tag = f"{plan.seed}/{number}/{system}/{functions}"
                 wanted = calls(plan.scale, functions, tag)
-                if system == SEUSS:
-                    own = replace(settings, store=stores / f"{number}-{functions}")
-                    node = seuss(own)
-                else:
-                    node = pools.node(system)
-                async with node as call:
+                own = replace(node, store=stores / f"{number}-{functions}")
+                async with seuss(own) if system == SEUSS else pools.node(system) as call:
                     trial = Trial(
                         system, functions, number, *await drive(call, wanted, plan.scale, expected)
                     )

@@ -74,7 +74,8 @@ def render(record: Throughput) -> str:
                 "working set has every call on a function of its own. Every node is empty when a "
                 "trial begins, with its base snapshot or its prewarmed containers ready. Every "
                 "answer was checked.",
-                f"All have {record.node_mib} MiB: {MEMORY}",
+                f"All have {facts['cores']} processors, SEUSS's node as many of its own "
+                f"({facts['guest_cores']}), and {record.node_mib} MiB: {MEMORY}",
                 "![throughput](throughput.png)",
                 "## Promises",
                 promises(check(record)),

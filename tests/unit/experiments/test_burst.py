@@ -36,7 +36,9 @@ def timeline(system: str, interval_s: float) -> Timeline:
 @pytest.fixture
 def record() -> Burst:
     """A run in which every promise is kept."""
-    made = Burst({"accelerator": "tcg", "started": 1.7e9, "cores": 2}, 3, SCALE, 512)
+    made = Burst(
+        {"accelerator": "tcg", "started": 1.7e9, "cores": 2, "guest_cores": 2}, 3, SCALE, 512
+    )
     made.containers = {"podman": 50, "crun": 50}
     made.container_bytes = {"podman": 1e7, "crun": 1e7}
     made.timelines = [timeline(*each) for each in order(SCALE, 3)]

@@ -38,7 +38,8 @@ def trial(system: str, functions: int, number: int) -> Trial:
 @pytest.fixture
 def record() -> Throughput:
     """A run in which every promise is kept."""
-    made = Throughput({"accelerator": "tcg", "started": 1.7e9}, 3, SCALE, 512)
+    facts = {"accelerator": "tcg", "started": 1.7e9, "cores": 2, "guest_cores": 2}
+    made = Throughput(facts, 3, SCALE, 512)
     made.containers = {"podman": 50, "crun": 50}
     made.container_bytes = {"podman": 1e7, "crun": 1e7}
     for number in range(SCALE.rounds):
