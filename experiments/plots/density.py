@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from experiments import papers
 from experiments.crowds import TITLES, Crowd
@@ -35,10 +36,13 @@ def _draw_memory(axes: Axes, record: Density) -> None:
     axes.plot(counts, [frames * PAGE_SIZE / 2**20 for frames in free], color=style.BLUE)
     axes.set_xlabel("idle contexts")
     axes.set_ylabel("free memory of the node (MiB)")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylim(bottom=0)
     each = record.frames_each
     if each is not None:
-        axes.set_title(f"{record.contexts} contexts, {each:.1f} frames of 4 KiB each", fontsize=10)
+        title = f"{record.contexts:,} contexts, {each:.1f} frames of 4 KiB each"
+        axes.set_title(title, fontsize=10)
 
 
 def _draw_pace(axes: Axes, record: Density) -> None:
@@ -57,7 +61,7 @@ def _draw_pace(axes: Axes, record: Density) -> None:
     axes.set_xlabel("seconds")
     axes.set_ylabel("contexts; flat until those begun are idle")
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.08))
 
 
 def _draw_density(axes: Axes, record: Density) -> None:
@@ -66,6 +70,7 @@ def _draw_density(axes: Axes, record: Density) -> None:
     values |= found
     bars = axes.barh(list(values), list(values.values()), color=_colours(values))
     axes.bar_label(bars, [f"{value:,.0f}" for value in values.values()], padding=3, fontsize=8)
+    axes.margins(x=0.2)
     axes.set_xlabel("idle instances per GiB (PSS and the kernel's memory)")
     _finish(axes)
 

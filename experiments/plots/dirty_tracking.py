@@ -88,7 +88,7 @@ def _draw_times(axes: Axes, record: DirtyTracking) -> None:
         for place, each in enumerate(values):
             axes.plot([place] * len(each), each, ".", color=colour, markersize=3, alpha=0.5)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    style.plain_logarithmic(axes.yaxis)
     axes.set_ylabel("ms (log scale); large: median, small: samples")
     axes.set_xticks(range(len(names)), [LABELS[name] for name in names])
     if names:

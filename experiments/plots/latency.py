@@ -103,7 +103,7 @@ def _draw_latencies(axes: Axes, recording: Recording) -> None:
         )
     _draw_paper(axes)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    style.plain_logarithmic(axes.yaxis)
     axes.set_ylabel("ms (log scale); median, 10th to 90th percentile")
     axes.set_xticks(range(len(WORKLOADS)), [workload.title for workload in WORKLOADS])
     axes.set_xlim(-0.55, len(WORKLOADS) - 0.45)
@@ -178,7 +178,7 @@ def _draw_others(axes: Axes, recording: Recording) -> None:
             capsize=3,
         )
         axes.annotate(
-            f"{summary.median:.3g} ms",
+            f"{style.short(summary.median)} ms",
             (summary.p90, place),
             xytext=(6, -3),
             textcoords="offset points",
@@ -187,7 +187,7 @@ def _draw_others(axes: Axes, recording: Recording) -> None:
     axes.set_yticks(range(len(shown)), list(shown))
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    style.plain_logarithmic(axes.xaxis)
     axes.grid(axis="x")
     axes.set_xlabel("ms until a new instance's first answer (log scale); median, 10 % to 90 %")
     axes.set_title("NOP beside other systems", fontsize=10)

@@ -36,7 +36,7 @@ def draw(record: MicroRecord, folder: pathlib.Path) -> list[pathlib.Path]:
         axes.hlines(place, p10, p90, color=colour, linewidth=8)
         axes.plot(median, place, "|", color="black", markersize=16)
         axes.annotate(
-            f"{median:.3g} us",
+            f"{style.short(float(median))} us",
             (median, place),
             xytext=(0, 11),
             textcoords="offset points",
@@ -52,6 +52,7 @@ def draw(record: MicroRecord, folder: pathlib.Path) -> list[pathlib.Path]:
     axes.set_ylim(-0.6, len(ways.LATENCIES) - 0.2)
     axes.set_xscale("log")
     axes.set_xlim(left=0.2)
+    style.plain_logarithmic(axes.xaxis)
     axes.set_xlabel("latency (us): median, 10 % to 90 %, 1 % to 99 %")
     axes.grid(axis="x")
     axes.legend(loc="upper right", fontsize=8)

@@ -42,6 +42,7 @@ def _draw_kept(axes: Axes, record: MicroRecord) -> None:
     axes.plot(xs, ys, "D:", color="black", markerfacecolor="white", label="paper (primary)")
     axes.set_xscale("log")
     axes.set_xlim(2, 1500)
+    style.plain_logarithmic(axes.xaxis)
     axes.set_xlabel("quantum (us)")
     axes.set_ylabel(f"throughput kept: {UNDISTURBED}th percentile; dots: rounds")
     axes.set_ylim(0, 1.1)
@@ -59,6 +60,7 @@ def _draw_waits(axes: Axes, record: MicroRecord) -> None:
     axes.axvline(BUDGET_US + GRACE_US, color="black", linestyle="--", linewidth=1)
     axes.set_xscale("log")
     axes.set_xlim(left=50)
+    style.plain_logarithmic(axes.xaxis)
     axes.set_xlabel(f"wait behind a spinning function (us); dotted: its budget, {BUDGET_US} us")
     axes.set_ylabel("share of requests")
     if axes.get_legend_handles_labels()[0]:

@@ -81,7 +81,7 @@ def _memory(axes: Axes, record: Measurements) -> None:
             if colour == style.BLUE:
                 axes.plot(counts, copies, "--", color=style.GREY, label="if each held the base")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    style.plain_logarithmic(axes.yaxis)
     axes.set_xlabel("functions captured in one node")
     axes.set_ylabel("memory they take, MB (log scale)")
     axes.set_title("by free frames of the node; one run", fontsize=10)

@@ -62,7 +62,7 @@ def _panel(axes: Axes, record: Measurements, metric: str, title: str) -> None:
         offset = (index / (len(kinds()) - 1) - 0.5) * SPREAD
         _points(axes, record, metric, kind, offset)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    style.plain_logarithmic(axes.yaxis)
     axes.set_xticks(range(len(LEVELS)), LEVELS)
     axes.set_xlim(-0.6, len(LEVELS) - 0.4)
     axes.set_ylabel(title)

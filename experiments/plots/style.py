@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
@@ -20,6 +22,8 @@ GREY = "#666666"
 """The Okabe-Ito palette, with a grey for what is not ours."""
 
 PNG_DPI = 160
+NARROW = 30.0
+"""A logarithmic axis whose ends are closer together has more than powers of ten."""
 
 
 _COMMON: Mapping[Any, Any] = {
@@ -57,6 +61,19 @@ def finish(
     for path in paths:
         figure.savefig(path, dpi=PNG_DPI, bbox_inches="tight")
     return paths
+
+
+def plain_logarithmic(axis: Axis) -> None:
+    """Have an axis with a logarithmic scale and its data drawn show plain numbers."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < NARROW * low else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def short(value: float) -> str:
+    """Return a number for a label: three digits, or the whole ones."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def how(environment: Mapping[str, Any]) -> str:
