@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import pathlib
 import subprocess
 from collections.abc import AsyncIterator
@@ -22,11 +23,14 @@ HOSTILE = pathlib.Path(__file__).parent / "hostile"
 
 @pytest.fixture(scope="session")
 def toolchain() -> Toolchain:
-    """The products of `make micro`, made if they are not."""
-    folder = ROOT / "micro_worker"
-    subprocess.run(
-        ["make", "--silent", "-C", str(folder), f"BUILD={ROOT / 'build' / 'micro'}"], check=True
-    )
+    """The products of `make micro`, made if they are not: by one of pytest's workers at a time."""
+    source, build = ROOT / "micro_worker", ROOT / "build"
+    build.mkdir(exist_ok=True)
+    with (build / "micro.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(
+            ["make", "--silent", "-C", str(source), f"BUILD={build / 'micro'}"], check=True
+        )
     return Toolchain.find()
 
 
