@@ -1,6 +1,7 @@
 """Several processes use one store at once."""
 
 import os
+import select
 import time
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,8 @@ from tests.unit.snapshot_store.drafts import base_draft, function_draft
 
 WRITERS = 3
 COMMITS = 8
+LEAST_COMMITS, MOST_COMMITS = 60, 5000
+"""A reader that never had its turn meanwhile is waited for."""
 
 
 def test_equal_and_different_commits_at_once(tmp_path: Path) -> None:
@@ -50,12 +53,16 @@ def test_readers_see_whole_snapshots_while_others_come_and_go(tmp_path: Path) ->
     with SnapshotStore(root) as store:
         base = store.commit(base_draft()).id
 
+    told, tell = os.pipe()
+
     def come_and_go() -> None:
         with SnapshotStore(root) as store:
-            for number in range(60):
+            for number in range(MOST_COMMITS):
                 made = store.commit(function_draft(base, {4: number + 1})).id
                 assert made in {manifest.id for manifest in store.children(base)}
                 store.delete(made)
+                if number >= LEAST_COMMITS and select.select([told], [], [], 0)[0]:
+                    return
 
     child = forked(come_and_go)
     seen = 0
@@ -66,10 +73,13 @@ def test_readers_see_whole_snapshots_while_others_come_and_go(tmp_path: Path) ->
                     snapshot = store.open(manifest.id, verify=True)
                     assert len(snapshot.merged_pages(verify=True)) == 6
                     seen += 1
+                    os.write(tell, b".")
                 except UnknownSnapshotError as error:
                     assert error.snapshot_id == manifest.id
         assert ended(child) == 0
         assert [manifest.id for manifest in store.list()] == [base]
+    os.close(told)
+    os.close(tell)
     assert seen > 0
 
 

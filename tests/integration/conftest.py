@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import signal
-import subprocess
 
 import pytest
 
 from orchestrator.machines.accelerator import TCG_CPU, Accelerator
 from orchestrator.machines.command_line import Hardware
+from tests.integration.making import make
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build"
@@ -24,10 +24,7 @@ def interruptible() -> None:
 @pytest.fixture(scope="session")
 def small_guests() -> pathlib.Path:
     """The folder with accelerator-probe.elf and test-guest.elf, built if they are not."""
-    subprocess.run(
-        ["make", "--silent", "-C", str(ROOT / "ebbrt_image" / "probe"), f"BUILD={BUILD}"],
-        check=True,
-    )
+    make(ROOT / "ebbrt_image" / "probe", BUILD)
     return BUILD
 
 

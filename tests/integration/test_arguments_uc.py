@@ -28,7 +28,7 @@ from tests.integration.runtime.native_runner import NativeRunner
 
 IMAGE = BUILD / "ebbrt-python.elf"
 SEARCH = Function.from_file(ROOT / "examples" / "search.py")
-CLOCK_SLACK_S = 0.01
+CLOCK_SLACK_S = 0.05
 WITNESS = Function(
     "witness",
     "source",

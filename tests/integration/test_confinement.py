@@ -186,9 +186,11 @@ async def test_not_even_its_own_users_files_can_be_written(
 def test_users_are_claimed_once_and_given_back(
     hardware: Hardware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(confinement, "USERS", range(61184, 61186))
+    # Beyond those that other workers' machines claim at the same time.
+    beyond = range(confinement.USERS.stop, confinement.USERS.stop + 2)
+    monkeypatch.setattr(confinement, "USERS", beyond)
     one, other = confine(hardware), confine(hardware)
-    assert {one.user, other.user} == {61184, 61185}
+    assert {one.user, other.user} == set(beyond)
     with pytest.raises(MachineError, match="Keep fewer machines"):
         confine(hardware)
     one.release()

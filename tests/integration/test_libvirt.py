@@ -107,6 +107,8 @@ def remains() -> tuple[set[str], set[str]]:
     """Return machines' folders and QEMU processes of libvirt's."""
     gc.collect()  # a base's copy goes with the base
     folders = {each.name for each in pathlib.Path("/dev/shm").glob("seuss-*")}
+    # Peers that other workers test come and go meanwhile.
+    folders = {name for name in folders if not name.startswith("seuss-peers-")}
     processes = set()
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

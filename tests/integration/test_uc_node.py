@@ -25,7 +25,7 @@ from tests.integration.conftest import BUILD
 from tests.integration.guests import holdings
 
 IMAGE = BUILD / "ebbrt-python.elf"
-CLOCK_SLACK_S = 0.01
+CLOCK_SLACK_S = 0.05
 DEPLOYS = 200
 FAILURES = 500
 
@@ -134,7 +134,9 @@ async def test_no_two_deploys_draw_the_same(dispatcher: UcDispatcher) -> None:
 )
 async def test_one_context_fails_alone(dispatcher: UcDispatcher, what: str, kind: str) -> None:
     before = await dispatcher.invoke(ECHO, {"n": 1})
-    harmful = dispatcher.invoke(HARMFUL, {"what": what}, timeout_s=1.0)
+    # Others must come to their end first, on a busy machine too.
+    limit = 1.0 if what == "spin" else 20.0
+    harmful = dispatcher.invoke(HARMFUL, {"what": what}, timeout_s=limit)
     neighbour = dispatcher.invoke(ECHO, {"n": 1})
     failed, beside = await asyncio.gather(harmful, neighbour)
     after = await dispatcher.invoke(ECHO, {"n": 1}, Path.HOT)

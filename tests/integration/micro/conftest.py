@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import pathlib
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,6 +15,7 @@ from orchestrator.micro.dispatcher import MicroDispatcher
 from orchestrator.micro.function import RustFunction
 from orchestrator.micro.settings import MicroSettings, usual_cores
 from orchestrator.micro.toolchain import RUSTC, TARGET, Toolchain
+from tests.integration.making import make
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 FUNCTIONS = ROOT / "micro_worker" / "functions"
@@ -23,14 +24,8 @@ HOSTILE = pathlib.Path(__file__).parent / "hostile"
 
 @pytest.fixture(scope="session")
 def toolchain() -> Toolchain:
-    """The products of `make micro`, made if they are not: by one of pytest's workers at a time."""
-    source, build = ROOT / "micro_worker", ROOT / "build"
-    build.mkdir(exist_ok=True)
-    with (build / "micro.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(
-            ["make", "--silent", "-C", str(source), f"BUILD={build / 'micro'}"], check=True
-        )
+    """The products of `make micro`, made if they are not."""
+    make(ROOT / "micro_worker", ROOT / "build" / "micro")
     return Toolchain.find()
 
 
@@ -60,24 +55,21 @@ def build_unchecked(
     made = folder / f"{function.name}-{function.id[:16]}-{toolchain.digest()[:16]}.so"
     if made.is_file():
         return made
-    root, rlib = folder / f"{function.name}.rs", folder / f"lib{function.name}.rlib"
-    root.write_bytes(function.code)
     externs = {"micro": toolchain.guest["micro"]}
-    command = [
-        *(str(RUSTC), "--edition=2021", "--crate-type=rlib", "--crate-name=function"),
-        *(
-            "--target",
-            TARGET,
-            "--sysroot",
-            str(toolchain.sysroot),
-            "-Cpanic=abort",
-            "-Copt-level=3",
-        ),
-        *building.crates_options(externs, toolchain),
-        *("-o", str(rlib), str(root)),
-    ]
-    subprocess.run(command, check=True, timeout=60)
-    building.link(function, toolchain, product, rlib, made)
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        work = pathlib.Path(name)
+        root, rlib = work / "function.rs", work / "libfunction.rlib"
+        root.write_bytes(function.code)
+        command = [
+            *(str(RUSTC), "--edition=2021", "--crate-type=rlib", "--crate-name=function"),
+            *("--target", TARGET, "--sysroot", str(toolchain.sysroot)),
+            *("-Cpanic=abort", "-Copt-level=3"),
+            *building.crates_options(externs, toolchain),
+            *("-o", str(rlib), str(root)),
+        ]
+        subprocess.run(command, check=True, timeout=60)
+        building.link(function, toolchain, product, rlib, work / made.name)
+        (work / made.name).replace(made)
     return made
 
 

@@ -233,7 +233,11 @@ async def test_wild_writes_cost_the_worker_and_no_other_request(
 
 
 @pytest.mark.usefixtures("unchecked")
-async def test_stuck_outside_of_its_code_costs_the_worker(toolchain: Toolchain) -> None:
+async def test_stuck_outside_of_its_code_costs_the_worker(
+    toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy core the worker takes long to give up by itself.
+    monkeypatch.setattr("orchestrator.micro.worker.GRACE_S", 20.0)
     settings = MicroSettings(usual_cores(), quantum_us=200)
     async with MicroDispatcher(settings, toolchain) as dispatcher:
         stuck, other = await asyncio.gather(
@@ -271,7 +275,7 @@ async def test_stopped_worker_does_not_keep_its_queue(
     os.kill(worker.pid, signal.SIGSTOP)
     async with asyncio.timeout(30):
         assert (await dispatcher.invoke(sample("timestamp"), {}, timeout_s=0.2)).ok
-    assert worker.deaths["no answer in time"] == 1
+    assert worker.deaths["no answer in time"] >= 1
 
 
 DEAF = """#!/usr/bin/python3
@@ -412,7 +416,7 @@ async def test_other_mechanisms_library_is_refused(toolchain: Toolchain) -> None
 async def test_cancelled_calls_leave_the_channel_whole(dispatcher: MicroDispatcher) -> None:
     await dispatcher.invoke(sample("timestamp"), {})
     calls = [
-        asyncio.create_task(dispatcher.invoke(sample("spin"), {}, timeout_s=0.02)) for _ in range(5)
+        asyncio.create_task(dispatcher.invoke(sample("spin"), {}, timeout_s=0.2)) for _ in range(5)
     ]
     await asyncio.sleep(0.01)
     for call in calls:

@@ -39,9 +39,17 @@ async def platform(
 
 
 @pytest.fixture
-async def gateway(platform: Platform, metrics: Metrics) -> AsyncIterator[Gateway]:
+def body_deadline_s() -> float:
+    """How long a body may take; short, for tests of bodies that take longer."""
+    return 0.5
+
+
+@pytest.fixture
+async def gateway(
+    platform: Platform, metrics: Metrics, body_deadline_s: float
+) -> AsyncIterator[Gateway]:
     """A gateway on loopback without a token; small bodies, short deadlines."""
-    bodies = Bodies(memory=40 << 20, deadline_s=0.5)
+    bodies = Bodies(memory=40 << 20, deadline_s=body_deadline_s)
     async with Gateway(
         platform, metrics, port=0, bodies=bodies, idle_s=0.5, most_connections=4
     ) as running:

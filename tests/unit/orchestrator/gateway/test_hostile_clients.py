@@ -39,6 +39,7 @@ async def served(client: aiohttp.ClientSession) -> bool:
         return answer.status == 200
 
 
+@pytest.mark.parametrize("body_deadline_s", [30.0])
 @pytest.mark.parametrize("said", [True, False])
 @pytest.mark.parametrize(
     ("method", "path", "limit"),
