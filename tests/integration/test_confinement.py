@@ -240,7 +240,7 @@ async def test_all_memory_of_a_machine_is_bounded(
         assert "limit" not in machine.error("it is well").message
     assert mine() == before
     # One that takes more is ended, alone, and the error says why.
-    monkeypatch.setattr(confinement, "TAKEN_AROUND_RAM", 16 * MIB - hardware.memory)
+    monkeypatch.setattr(confinement, "TAKEN_AROUND_RAM", 8 * MIB - hardware.memory)
     with pytest.raises(MachineError, match="ended by SIGKILL at its limit of memory"):
         await Machine(hardware, kernel=test_guest).start()
     assert mine() == before
