@@ -21,8 +21,6 @@ from experiments.markdown import table
 from experiments.summary import FEWEST, Ratio, ratio_of_medians
 from snapshot_store.errors import SeussError
 
-LEAST = FEWEST
-"""Samples on each side: with fewer, the rank test can hardly ever tell."""
 LEVEL = 0.05
 """The adjusted p-value from which on a change is noise."""
 SMALL = 0.03
@@ -93,8 +91,9 @@ def compare_series(
     passed_over: dict[str, str] = {}
     judged = {}
     for (experiment, name), (one, two) in found.items():
-        if min(len(one), len(two)) < LEAST:
-            reason = f"{len(one)} and {len(two)} samples, where {LEAST} are needed on both sides"
+        # With fewer, the rank test can hardly ever tell.
+        if min(len(one), len(two)) < FEWEST:
+            reason = f"{len(one)} and {len(two)} samples, where {FEWEST} are needed on both sides"
             passed_over[f"{experiment}: {name}"] = reason
         elif not (np.median(one) > 0 and np.median(two) > 0):
             passed_over[f"{experiment}: {name}"] = "a median of zero, so that there is no ratio"

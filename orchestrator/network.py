@@ -70,13 +70,13 @@ class Destination:
             raise NetworkError(
                 text, f"{host!r} is neither a host's name nor an IPv4 address. Check it."
             )
-        if host == "localhost" or (_is_address(host) and _is_in(IPv4Address(host), _WITHIN)):
+        if host == "localhost" or _is_address_in(host, _WITHIN):
             raise NetworkError(
                 text,
                 "to a function that is itself, which it reaches anyhow. Write 10.0.2.2 for this "
                 "machine.",
             )
-        if _is_address(host) and _is_in(IPv4Address(host), _NOBODY):
+        if _is_address_in(host, _NOBODY):
             raise NetworkError(text, "no single host has that address. Write one that a host has.")
         return cls(host, int(digits))
 
@@ -116,7 +116,7 @@ class Reach(StrEnum):
         """Return the first of these places that is not among them, if there is one."""
         for place in network:
             host = Destination.parse(place).host
-            own = _is_address(host) and _is_in(IPv4Address(host), NUMBERS_ONLY)
+            own = _is_address_in(host, NUMBERS_ONLY)
             if self is Reach.NONE or (self is Reach.OUTSIDE and own):
                 return place
         return None
@@ -199,6 +199,10 @@ def _addresses_of(host: str) -> list[IPv4Address]:
 
 def _is_in(address: IPv4Address, networks: Iterable[IPv4Network]) -> bool:
     return any(address in each for each in networks)
+
+
+def _is_address_in(host: str, networks: Iterable[IPv4Network]) -> bool:
+    return _is_address(host) and _is_in(IPv4Address(host), networks)
 
 
 def _is_address(host: str) -> bool:

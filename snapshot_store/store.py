@@ -81,9 +81,8 @@ class SnapshotStore:
 
     def __init__(self, root: Path | None = None) -> None:
         self._places = Places(default_root() if root is None else root)
-        self._damaged: dict[str, str] = {}
-        self._outdated: set[str] = set()
-        """Those of the damaged that are whole, but of a format that was before this one."""
+        self._damaged: dict[str, Exception] = {}
+        """By id why a manifest cannot be read; OutdatedError where it is only old."""
         self._look: _Look | None = None
         with reported(self.root, "open snapshots"):
             self._places.create()
@@ -217,12 +216,13 @@ class SnapshotStore:
     def damaged(self) -> dict[str, str]:
         """Return the ids of directories whose manifest cannot be read, each with the reason."""
         self._reconcile()
-        return dict(self._damaged)
+        return {snapshot_id: str(error) for snapshot_id, error in self._damaged.items()}
 
     def outdated(self) -> tuple[str, ...]:
         """Return the ids of the damaged ones that are of an earlier format, and not damaged."""
         self._reconcile()
-        return tuple(sorted(self._outdated))
+        reasons = self._damaged.items()
+        return tuple(sorted(each for each, why in reasons if isinstance(why, OutdatedError)))
 
     def children(self, snapshot_id: str) -> Manifests:
         """Return the snapshots that are direct deltas of this one, oldest first.
@@ -327,7 +327,6 @@ class SnapshotStore:
         """Make the catalogue anew from the snapshots' directories."""
         with reported(self.root, "rebuild the catalogue"), self._alone():
             self._damaged.clear()
-            self._outdated.clear()
             self._look = None
             self._catalogue.rebuild()
 
@@ -348,7 +347,6 @@ class SnapshotStore:
             return self.open(manifest.id, verify=True)
         publish(aside, manifest, self._places)
         self._damaged.pop(manifest.id, None)
-        self._outdated.discard(manifest.id)
         self._catalogue.add([manifest])
         return self.open(manifest.id)
 
@@ -391,7 +389,6 @@ class SnapshotStore:
         present = self._present()
         for gone in self._damaged.keys() - present:
             self._damaged.pop(gone, None)
-            self._outdated.discard(gone)
         if missing := present - rows - self._damaged.keys():
             self._catalogue.add(self._read_manifests(missing))
         if stale := rows - present:
@@ -413,9 +410,8 @@ class SnapshotStore:
                 with open_directory(self._places.snapshots / snapshot_id) as directory:
                     manifests.append(read_manifest(directory, snapshot_id))
             except (StoreError, FieldError, OSError) as error:
-                self._damaged[snapshot_id] = str(error)
-                if isinstance(error, OutdatedError):
-                    self._outdated.add(snapshot_id)
+                # Without what it was raised in: errors are kept for long.
+                self._damaged[snapshot_id] = error.with_traceback(None)
         return manifests
 
     def _path(self, snapshot_id: str) -> Path:

@@ -14,8 +14,6 @@ using ebbrt::EntrySpan;
 using ebbrt::kPageSize;
 using namespace ebbrt::test;
 
-class PageTableLineageTest : public PageTableTest {};
-
 // Addresses that meet at every level of the tree.
 uint64_t RandomPage(std::mt19937& random) {
   return random() % 3 * EntrySpan(4) + random() % 2 * EntrySpan(3) +
@@ -109,8 +107,9 @@ class Lineage {
   uint64_t value_ = 0;
 };
 
-TEST_F(PageTableLineageTest, AgreesWithModel) {
-  for (unsigned seed = 0; seed < 12; ++seed) {
+class PageTableLineageTest : public PageTableTest {
+ protected:
+  void Walk(unsigned seed) {
     Lineage lineage(seed);
     for (int step = 0; step < 500; ++step) {
       lineage.Step();
@@ -119,18 +118,17 @@ TEST_F(PageTableLineageTest, AgreesWithModel) {
         FAIL() << "seed " << seed << " step " << step;
     }
   }
+};
+
+TEST_F(PageTableLineageTest, AgreesWithModel) {
+  for (unsigned seed = 0; seed < 12 && !HasFatalFailure(); ++seed)
+    Walk(seed);
 }
 
 TEST_F(PageTableLineageTest, SurvivesShortMemory) {
-  for (unsigned seed = 100; seed < 112; ++seed) {
+  for (unsigned seed = 100; seed < 112 && !HasFatalFailure(); ++seed) {
     HostFrames::limit = 40 + seed % 5 * 10;
-    Lineage lineage(seed);
-    for (int step = 0; step < 500; ++step) {
-      lineage.Step();
-      lineage.Check();
-      if (HasFatalFailure())
-        FAIL() << "seed " << seed << " step " << step;
-    }
+    Walk(seed);
   }
 }
 

@@ -42,7 +42,7 @@ def draw(record: Measurements, folder: pathlib.Path) -> list[pathlib.Path]:
     for axes in (left, right):
         axes.set_xlabel("share of the computation that is common")
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        style.plain_logarithmic(axes.yaxis)
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
     title = "What argument snapshots gain"
